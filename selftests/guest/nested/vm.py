@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One nested guest: a stock QEMU process with KVM, its monitor and its agent."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from . import net
+from .line import Line, LineError
+from .qmp import Qmp, QmpError
+
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), '../../..'))
+IMAGES = os.path.join(TOP, 'build/guest')
+WIRE = os.path.join(IMAGES, 'wire')
+
+_QEMU = 'qemu-system-x86_64'
+# No watchdogs: where the host is emulated itself, time passes in jumps.
+_APPEND = ('console=ttyS0 quiet nowatchdog rcupdate.rcu_cpu_stall_suppress=1 '
+           'random.trust_cpu=on mitigations=off')
+
+
+class GuestError(Exception):
+    """The guest could not be made or started."""
+
+
+def kernel_version():
+    """The kernel version that guests run."""
+    return subprocess.run(os.path.join(TOP, 'scripts/kver'), check=True, stdout=subprocess.PIPE,
+                          text=True).stdout.strip()
+
+
+def build_image():
+    """Build the guest's initramfs and programs where they are not up to date."""
+    done = subprocess.run(('make', '-s', '-C', os.path.join(TOP, 'selftests/guest')),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise GuestError(f'the guest image does not build:\n{done.stdout}')
+
+
+def load_kvm():
+    """Have /dev/kvm, loading KVM's modules where need be."""
+    if not os.path.exists('/dev/kvm'):
+        with open('/proc/cpuinfo', encoding='ascii') as file:
+            vendor = 'kvm_amd' if 'svm' in file.read().split() else 'kvm_intel'
+        subprocess.run(('modprobe', vendor), check=False)
+    if not os.path.exists('/dev/kvm'):
+        raise GuestError('no /dev/kvm: this machine has no (nested) virtualization')
+
+
+class Nic:
+    """A network card of a guest and the TAP that it is plugged into."""
+
+    def __init__(self, name, peer, tap, queues=1, bridge=None, address=None, number=0):
+        """
+        name: of the device in QEMU; peer: who carries the packets (net.PEERS or a path);
+        tap: its name; bridge or address: the host's end; number: makes the MAC address.
+        """
+        self.name, self.peer, self.tap, self.queues = name, peer, tap, queues
+        self.bridge, self.address = bridge, address
+        self.mac = f'52:54:00:73:68:{number:02x}'
+
+    def open(self):
+        """Make the TAP and open the vhost device; returns (TAP fds, vhost fds)."""
+        taps = net.open_tap(self.tap, self.queues, self.bridge, self.address)
+        device = net.peer_device(self.peer)
+        try:
+            return taps, net.open_vhost(device, self.queues) if device else []
+        except BaseException:
+            net.close_all(taps)
+            raise
+
+    def netdev(self, taps, vhosts):
+        """The -netdev properties for these fds (numbers or names)."""
+        props = {'type': 'tap', 'id': f'n-{self.name}', 'fds': ':'.join(map(str, taps)),
+                 'vhost': bool(vhosts)}
+        if vhosts:
+            props['vhostfds'] = ':'.join(map(str, vhosts))
+        return props
+
+    def device(self):
+        """The -device properties."""
+        props = {'driver': 'virtio-net-pci', 'id': self.name, 'netdev': f'n-{self.name}',
+                 'mac': self.mac, 'romfile': ''}
+        if self.queues > 1:
+            props.update(mq=True, vectors=2 * self.queues + 2)
+        return props
+
+
+def _option(props):
+    """Properties in the syntax of QEMU's command line."""
+    words = []
+    for key, value in props.items():
+        if isinstance(value, bool):
+            value = 'on' if value else 'off'
+        words.append(value if key in ('type', 'driver') else f'{key}={value}')
+    return ','.join(words)
+
+
+class Guest:
+    """
+    A guest.  Use as a context manager: whatever happens, QEMU is gone at the end.
+
+    The VMM has its own copies of TAP and vhost descriptors only; this process keeps none.
+    """
+
+    def __init__(self, nics, memory=256, cpus=2, qemu_args=(), incoming=False, wrap=()):
+        """
+        memory: MiB.  incoming: wait for a migration instead of booting.
+        wrap: a command that starts QEMU (its words go before QEMU's own).
+        """
+        self.nics = list(nics)
+        self.line = Line()
+        self.dir = tempfile.mkdtemp(prefix='shunt-guest-')
+        self.console = os.path.join(self.dir, 'console')
+        self._memory, self._cpus, self._incoming = memory, cpus, incoming
+        self._qemu_args, self._wrap = list(qemu_args), list(wrap)
+        self.qemu = None
+        self.qmp = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.kill()
+        self.line.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    @property
+    def pid(self):
+        """Process ID of the VMM."""
+        return self.qemu.pid
+
+    def _path(self, name):
+        return os.path.join(self.dir, name)
+
+    def _command(self, nets):
+        kver = kernel_version()
+        command = self._wrap + [
+            _QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-enable-kvm',
+            '-machine', 'pc', '-cpu', os.environ.get('SHUNT_GUEST_CPU', 'host'),
+            '-smp', str(self._cpus), '-m', str(self._memory),
+            '-kernel', f'/boot/vmlinuz-{kver}', '-initrd', f'{IMAGES}/{kver}/initrd.cpio',
+            '-append', _APPEND,
+            '-chardev', f'file,id=console,path={self.console}', '-serial', 'chardev:console',
+            '-chardev', f'socket,id=agent,path={self._path("agent")},server=on,wait=off',
+            '-serial', 'chardev:agent',
+            '-qmp', f'unix:{self._path("qmp")},server=on,wait=off']
+        for nic, fds in nets:
+            command += ['-netdev', _option(nic.netdev(*fds)), '-device', _option(nic.device())]
+        if self._incoming:
+            command += ['-incoming', 'defer']
+        return command + self._qemu_args
+
+    def start(self):
+        """Start QEMU; does not wait for the guest."""
+        load_kvm()
+        build_image()
+        nets = []
+        try:
+            for nic in self.nics:
+                nets.append((nic, nic.open()))
+            fds = [fd for _, pair in nets for part in pair for fd in part]
+            with open(self._path('qemu.log'), 'wb') as log:
+                self.qemu = subprocess.Popen(self._command(nets), pass_fds=fds, stdout=log,
+                                             stderr=log, stdin=subprocess.DEVNULL)
+        finally:
+            for _, (taps, vhosts) in nets:
+                net.close_all(taps + vhosts)
+        try:
+            self.qmp = Qmp(self._path('qmp'))
+            self.line.connect(self._path('agent'))
+        except (QmpError, LineError) as err:
+            raise GuestError(f'QEMU does not start: {err}\n{self.log()}') from err
+
+    def boot(self):
+        """Start QEMU and wait until the guest's agent is there."""
+        self.start()
+        try:
+            self.line.wait_boot(None)
+        except LineError as err:
+            raise GuestError(f'{err}\n{self.log()}\n{self.console_tail()}') from err
+
+    def log(self):
+        """What QEMU printed."""
+        with contextlib.suppress(OSError):
+            with open(self._path('qemu.log'), encoding='utf-8', errors='replace') as file:
+                return file.read()
+        return ''
+
+    def console_text(self):
+        """What the guest's kernel has printed."""
+        with contextlib.suppress(OSError):
+            with open(self.console, encoding='utf-8', errors='replace') as file:
+                return file.read()
+        return ''
+
+    def console_tail(self, lines=15):
+        """The last lines of the guest's console."""
+        return '\n'.join(self.console_text().splitlines()[-lines:])
+
+    def run(self, command, timeout=300):
+        """Run a command in the guest; returns its output, GuestError when it fails."""
+        status, output = self.line.run(command, timeout)
+        if status:
+            raise GuestError(f'in the guest: {command}: exit status {status}\n{output.strip()}')
+        return output
+
+    def set_address(self, address, dev='eth0'):
+        """Give an interface of the guest an address (with prefix length) and bring it up."""
+        self.run(f'ip address add {address} dev {dev} 2>/dev/null; ip link set {dev} up')
+
+    def plug(self, nic):
+        """Hot-plug a card."""
+        taps, vhosts = nic.open()
+        try:
+            names = {fd: f'{nic.name}-{fd}' for fd in taps + vhosts}
+            for fd, name in names.items():
+                self.qmp.give_fd(name, fd)
+            self.qmp.run('netdev_add', **nic.netdev([names[fd] for fd in taps],
+                                                    [names[fd] for fd in vhosts]))
+        finally:
+            net.close_all(taps + vhosts)
+        self.qmp.run('device_add', **nic.device())
+        self.nics.append(nic)
+
+    def unplug(self, nic, timeout=120):
+        """Hot-unplug a card with the guest's consent, and wait until it is gone."""
+        self.qmp.run('device_del', id=nic.name)
+        self.qmp.wait_event('DEVICE_DELETED', timeout, device=nic.name)
+        self.qmp.run('netdev_del', id=f'n-{nic.name}')
+        self.nics.remove(nic)
+
+    def reset(self):
+        """Reset the machine from outside and wait until it is up again."""
+        old = self.line.boot
+        self.qmp.run('system_reset')
+        self.line.wait_boot(old)
+
+    def reboot(self):
+        """Let the guest reboot itself and wait until it is up again."""
+        old = self.line.boot
+        self.line.start('reboot -f')
+        self.line.wait_boot(old)
+
+    def kill(self, sig=signal.SIGKILL):
+        """End QEMU by a signal and wait until the process is gone."""
+        if self.qmp:
+            self.qmp.close()
+            self.qmp = None
+        if self.qemu and self.qemu.poll() is None:
+            self.qemu.send_signal(sig)
+            self.qemu.wait()
+
+    def quit(self, timeout=60):
+        """Let QEMU end itself, by its monitor."""
+        with contextlib.suppress(QmpError):
+            self.qmp.run('quit')
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.qemu.wait(timeout)
+        self.kill()
+
+    def incoming(self):
+        """Make this (incoming) guest listen for a migration; returns its address."""
+        uri = f'unix:{self._path("migrate")}'
+        self.qmp.run('migrate-incoming', uri=uri)
+        return uri
+
+    def migration(self):
+        """Information on the migration that goes out of this guest."""
+        return self.qmp.run('query-migrate')
+
+    def wait_migration(self, ready, timeout=300):
+        """Wait until ready(information) is true; GuestError when the migration fails."""
+        end = time.monotonic() + timeout
+        while True:
+            info = self.migration()
+            if ready(info):
+                return info
+            if info.get('status') in ('failed', 'cancelled') or time.monotonic() > end:
+                raise GuestError(f'migration: {info}')
+            time.sleep(0.2)
+
+    def move_line(self, destination):
+        """After a migration: the serial line goes on at the destination's VMM."""
+        # pylint: disable=protected-access
+        self.line, destination.line = destination.line, self.line
+        self.line.close()
+        destination.line.connect(destination._path('agent'))

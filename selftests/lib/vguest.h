@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vguest.h - a guest's side of virtio, and its VMM's side of vhost, in one process
+ *
+ * Theory of operation. A test plays three parts at once: the guest, which owns
+ * memory and virtqueues (mem.c, vring*.c); the VMM, which tells a vhost device
+ * where they are (vhost.c); and the host, which holds the other end of the TAP
+ * (tap.c). net.c puts them together as a network card with 1 to 4 queue pairs.
+ *
+ * Memory is one memfd cut into regions, each mapped by itself: either with
+ * holes between them on both sides, or adjacent in guest addresses but
+ * scattered in the process, so that a buffer may lie across several regions.
+ *
+ * The library is strict: a used element that was not in flight, a length that
+ * does not fit, a byte outside a buffer that changed, a call that never came,
+ * each fails the running case at once. Functions therefore return only what a
+ * caller can want to know.
+ *
+ * Rings: the verbs are dispatched by a switch over the layout. A packed layout
+ * is one more file beside vring_split.c.
+ */
+#ifndef VGUEST_H
+#define VGUEST_H
+
+#include <linux/vhost.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ktap.h"
+
+#define BIT(n) (1ULL << (n))
+
+#ifndef VIRTIO_F_RING_RESET
+#define VIRTIO_F_RING_RESET 40
+#endif
+
+#define VG_PAGE		4096u
+#define VG_STALL_MS	20000	/* nothing at all happened for so long: a hang */
+
+/* ---- mem.c: guest memory ---- */
+
+enum vg_layout {
+	VG_GAPS,	/* holes between regions, a buffer lies in one region */
+	VG_ADJACENT,	/* no holes in guest addresses, buffers cross regions */
+};
+
+struct vg_region {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t used;	/* bytes given out */
+	uint8_t *va;
+};
+
+struct vg_mem {
+	int fd;
+	enum vg_layout layout;
+	unsigned int n;
+	unsigned int next;	/* the region that the next allocation tries first */
+	uint64_t iova_off;	/* what a descriptor's address is above the guest address */
+	struct vg_region *r;
+};
+
+/*
+ * Make guest memory of @n regions with room for about @data bytes of buffers
+ * beside 8 MiB for rings (region 0).
+ */
+struct vg_mem *vg_mem_new(unsigned int n, uint64_t data, enum vg_layout layout);
+void vg_mem_free(struct vg_mem *m);
+/* Allocate ring memory (contiguous in the process too). Returns a guest address. */
+uint64_t vg_alloc_ring(struct vg_mem *m, uint64_t size, uint64_t align);
+/* Allocate buffer memory, going round the data regions. Returns a guest address. */
+uint64_t vg_alloc(struct vg_mem *m, uint64_t size, uint64_t align);
+/* The process's address of guest memory that lies in one region; fails otherwise. */
+void *vg_va(const struct vg_mem *m, uint64_t gpa, uint64_t len);
+/* Copy to, from and fill guest memory, across regions. */
+void vg_put(const struct vg_mem *m, uint64_t gpa, const void *buf, uint64_t len);
+void vg_get(const struct vg_mem *m, uint64_t gpa, void *buf, uint64_t len);
+void vg_fill(const struct vg_mem *m, uint64_t gpa, int byte, uint64_t len);
+/* Is every byte of the range @byte? */
+bool vg_filled(const struct vg_mem *m, uint64_t gpa, int byte, uint64_t len);
+/* One past the highest guest address. */
+uint64_t vg_mem_end(const struct vg_mem *m);
+
+/* ---- vring.c, vring_split.c: virtqueues, the driver's side ---- */
+
+enum vg_ring_layout { VG_SPLIT };
+
+#define VG_MAX_SEGS	64	/* segments in a chain, so entries of an indirect table */
+
+struct vg_seg {
+	uint64_t gpa;
+	uint32_t len;
+};
+
+struct vg_slot {
+	void *cookie;
+	uint32_t in_len;	/* writable bytes of the chain */
+	uint16_t ndesc;		/* descriptors taken, 0: not in flight */
+	uint64_t table;		/* indirect table of this head, 0: none yet */
+};
+
+struct vg_ring {
+	enum vg_ring_layout layout;
+	struct vg_mem *mem;
+	unsigned int num;
+	bool event_idx;
+	int kick, call, err;	/* eventfds, owned by the ring */
+	uint64_t desc_gpa, avail_gpa, used_gpa;
+	volatile struct vring_desc *desc;
+	volatile struct vring_avail *avail;
+	volatile struct vring_used *used;
+	struct vg_slot *slot;
+	uint16_t *free_next;
+	uint16_t free_head;
+	unsigned int nfree;
+	unsigned int in_flight;	/* chains */
+	uint16_t avail_idx;	/* published */
+	uint16_t kicked_idx;	/* avail_idx at the last kick decision */
+	uint16_t last_used;
+	uint64_t kicks, calls;
+};
+
+/* Lay out a ring of @num entries in @m and make its eventfds. */
+void vg_ring_init(struct vg_ring *r, struct vg_mem *m, unsigned int num, bool event_idx);
+/* Start over at index @base with an empty, zeroed ring; chains in flight are forgotten. */
+void vg_ring_reset(struct vg_ring *r, uint16_t base);
+void vg_ring_free(struct vg_ring *r);
+/*
+ * Offer a chain: @nout readable segments, then @nin writable ones. @indirect
+ * puts it into an indirect table. Returns false when the ring has no room.
+ */
+bool vg_ring_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout,
+		 unsigned int nin, bool indirect, void *cookie);
+/* Kick unless the device asked not to be. */
+void vg_ring_kick(struct vg_ring *r);
+/* Kick whatever the device asked for. */
+void vg_ring_kick_always(struct vg_ring *r);
+/* Take one used chain: its cookie and the bytes written. False when there is none. */
+bool vg_ring_get(struct vg_ring *r, void **cookie, uint32_t *len);
+bool vg_ring_pending(const struct vg_ring *r);
+/* Ask for a call at the next used chain. Returns true when one is there already. */
+bool vg_ring_arm(struct vg_ring *r);
+/* Ask for no calls. */
+void vg_ring_disarm(struct vg_ring *r);
+/* Wait for a used chain by the call eventfd. False after @ms without one. */
+bool vg_ring_wait(struct vg_ring *r, int ms);
+/* Did the device report an error since the last look? Waits up to @ms. */
+bool vg_ring_erred(struct vg_ring *r, int ms);
+/* Raw access for bad input: write descriptor @i, publish @head as available. */
+void vg_desc(struct vg_ring *r, unsigned int i, uint64_t addr, uint32_t len,
+	     uint16_t flags, uint16_t next);
+void vg_publish(struct vg_ring *r, uint16_t head);
+/* The device's used index. */
+uint16_t vg_used_idx(const struct vg_ring *r);
+
+/* layout-specific, called by vring.c alone */
+void vg_split_init(struct vg_ring *r);
+void vg_split_reset(struct vg_ring *r, uint16_t base);
+bool vg_split_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout,
+		  unsigned int nin, bool indirect, void *cookie);
+bool vg_split_want_kick(struct vg_ring *r);
+bool vg_split_get(struct vg_ring *r, void **cookie, uint32_t *len);
+bool vg_split_pending(const struct vg_ring *r);
+void vg_split_arm(struct vg_ring *r, bool on);
+
+/* ---- vhost.c, iotlb.c: the device ---- */
+
+enum { VG_RX, VG_TX };
+
+struct vg_dev;
+
+/* The path of the device under test: SHUNT_DEV, by default /dev/shunt-net. */
+const char *vg_path(void);
+/* Is it shunt's (also when it stands in for vhost-net), or stock's? */
+bool vg_is_shunt(void);
+/* Skip the case unless the device under test is shunt's. */
+void vg_need_shunt(void);
+/* Open the device under test; fails the case. */
+int vg_open(void);
+uint64_t vg_features(int fd);
+/* ioctl wrappers: 0, or -1 with errno, as ioctl() itself */
+int vg_set_features(int fd, uint64_t features);
+int vg_set_mem(int fd, const struct vg_mem *m);
+int vg_set_mem_raw(int fd, const struct vhost_memory_region *r, uint32_t n, uint32_t padding);
+int vg_vring_state(int fd, unsigned long req, unsigned int index, unsigned int num);
+int vg_vring_file(int fd, unsigned long req, unsigned int index, int file);
+int vg_vring_addr(int fd, unsigned int index, unsigned int flags, uint64_t desc,
+		  uint64_t avail, uint64_t used, uint64_t log);
+/* GET_VRING_BASE; fails the case. */
+unsigned int vg_get_base(int fd, unsigned int index);
+/* Value of a fdinfo key of @fd; false when the key is absent. */
+bool vg_fdinfo(int fd, const char *key, char *val, size_t size);
+/* The same as a number; fails the case when the key is absent. */
+uint64_t vg_fdinfo_u64(int fd, const char *key);
+
+/* Hook of the miss thread: may answer by itself (return true) or leave it (false). */
+typedef bool (*vg_miss_fn)(struct vg_dev *d, uint64_t iova, uint8_t perm);
+
+struct vg_iotlb {
+	int version;		/* 1 or 2 */
+	uint64_t grain;		/* bytes mapped for a miss, 0: the whole region */
+	vg_miss_fn hook;
+	pthread_t thread;
+	int stop;		/* eventfd */
+	bool running;
+	uint64_t misses;
+};
+
+struct vg_dev {
+	int fd;
+	uint64_t features;
+	struct vg_mem *mem;
+	struct vg_ring *ring[2];
+	unsigned int vring_flags;	/* for SET_VRING_ADDR */
+	uint64_t log_gpa[2];		/* log_guest_addr of each ring */
+	struct vg_iotlb tlb;
+};
+
+/* Send one IOTLB message of the device's version. 0, or -1 with errno. */
+int vg_iotlb_send(struct vg_dev *d, uint8_t type, uint64_t iova, uint64_t size,
+		  uint64_t uaddr, uint8_t perm);
+/* Map [gpa, gpa+size) rounded to pages at its IOVA. */
+int vg_iotlb_map(struct vg_dev *d, uint64_t gpa, uint64_t size, uint8_t perm);
+int vg_iotlb_unmap(struct vg_dev *d, uint64_t gpa, uint64_t size);
+/* Answer misses in a thread until vg_iotlb_stop(). */
+void vg_iotlb_start(struct vg_dev *d);
+void vg_iotlb_stop(struct vg_dev *d);
+
+/* ---- tap.c: the host's side ---- */
+
+#define VG_NETS_FRAME	0x88b5	/* ethertype for local experiments */
+
+/* A network namespace of its own for this process, IPv6 off. */
+void vg_netns(void);
+/* Make or attach to TAP @name; @flags are IFF_*; returns the queue's fd. */
+int vg_tap(const char *name, unsigned int flags, int hdr_len, unsigned int offloads);
+void vg_link_up(const char *name, bool up);
+void vg_link_mtu(const char *name, int mtu);
+/* A packet socket on @name that sends and receives with virtio-net headers. */
+int vg_packet(const char *name);
+/* The same with none of that: plain frames. */
+int vg_packet_plain(const char *name);
+/* Make a veth pair; returns nothing, fails the case (or skips where there is no veth). */
+void vg_veth(const char *a, const char *b);
+/* A macvtap (passthru) on @lower; returns its queue's fd, or skips. */
+int vg_macvtap(const char *lower, const char *name, int hdr_len);
+
+/* ---- frame.c: frames that prove themselves ---- */
+
+#define VG_FRAME_MIN	14
+#define VG_FRAME_MAX	65535
+
+/* Fill a frame of @len bytes (14 and up) with content that follows from @seq and @queue. */
+void vg_frame(uint8_t *f, size_t len, uint32_t seq, unsigned int queue);
+/* Check one; gives its numbers. Returns NULL, or what is wrong with it. */
+const char *vg_frame_check(const uint8_t *f, size_t len, uint32_t *seq, unsigned int *queue);
+/* An IPv4 frame, UDP or TCP, with @payload bytes that follow from @seq; returns its length. */
+size_t vg_frame_ip(uint8_t *f, int proto, uint16_t sport, uint16_t dport, size_t payload,
+		   uint32_t seq, bool partial_csum);
+/* Check its headers, checksum (unless partial) and payload. */
+const char *vg_frame_ip_check(const uint8_t *f, size_t len, int proto, bool partial_csum,
+			      uint32_t *seq);
+/* The bytes that vg_frame_ip() puts at @off of the payload of @seq. */
+void vg_pattern(uint8_t *p, size_t len, size_t off, uint32_t seq);
+
+/* ---- net.c, traffic.c: a network card ---- */
+
+#define VG_PAIRS 4
+
+struct vg_opts {
+	uint64_t features;	/* to acknowledge; VG_BASIC when 0 */
+	unsigned int pairs;	/* queue pairs, 1 when 0 */
+	unsigned int num;	/* ring size, 256 when 0 */
+	unsigned int regions;	/* memory regions, 4 when 0 */
+	enum vg_layout layout;
+	unsigned int frame;	/* largest frame, 1514 when 0 */
+	unsigned int rx_buf;	/* bytes of a receive buffer, frame + header when 0 */
+	unsigned int depth;	/* buffers each way, 128 when 0; not above num */
+	bool indirect;
+	const uint32_t *cut;	/* lengths of the segments of a chain, the last repeats */
+	unsigned int ncut;
+	unsigned int offloads;	/* TUN_F_* */
+	int sndbuf;		/* TUNSETSNDBUF, 0: as it is */
+	int iotlb;		/* 0, or the version of the messages */
+	uint64_t grain;		/* of the answers to misses */
+	vg_miss_fn hook;
+	unsigned int busyloop;	/* microseconds */
+	bool no_vnet;		/* TAP without IFF_VNET_HDR */
+	bool no_backend;	/* do not set the back end yet */
+};
+
+#define VG_BASIC (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) |	\
+		  BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX))
+
+struct vg_buf {
+	uint64_t gpa;		/* of its room, holes included */
+	uint32_t room;
+	uint32_t cap;		/* bytes in segments */
+	unsigned int nseg;
+	struct vg_seg seg[VG_MAX_SEGS];
+	bool busy;
+};
+
+struct vg_queue {
+	struct vg_net *net;
+	unsigned int index;
+	struct vg_dev dev;
+	struct vg_ring ring[2];
+	int backend;		/* the fd that the device is given */
+	struct vg_buf *buf[2];
+	unsigned int nbuf;
+};
+
+struct vg_net {
+	struct vg_opts o;
+	struct vg_mem *mem;
+	struct vg_queue q[VG_PAIRS];
+	char ifname[16];
+	int packet;		/* the host's end */
+	unsigned int hdr_len;
+	bool mergeable;
+};
+
+/* Bring up a card on a TAP in a network namespace of its own, running. */
+struct vg_net *vg_net_new(const struct vg_opts *o);
+/* The same, on back ends that the caller made: @fd for each pair, @packet the other end. */
+struct vg_net *vg_net_on(const struct vg_opts *o, const int *fd, int packet);
+void vg_net_free(struct vg_net *n);
+/* Tell the device about ring @i of @q, from index @base. */
+void vg_queue_setup(struct vg_queue *q, unsigned int i, uint16_t base);
+/* Start and stop ring @i of @q by its back end. stop returns the index to go on from. */
+void vg_queue_start(struct vg_queue *q, unsigned int i);
+unsigned int vg_queue_stop(struct vg_queue *q, unsigned int i);
+/* Fill the receive ring with all the free buffers. Returns how many it took. */
+unsigned int vg_rx_fill(struct vg_queue *q);
+/*
+ * Take a received frame, if there is one: false when not. The header is given
+ * out with its num_buffers.
+ */
+bool vg_rx(struct vg_queue *q, uint8_t *f, size_t size, size_t *len,
+	   struct virtio_net_hdr_mrg_rxbuf *h);
+/* Offer a frame for transmission; false when there is no room. Does not kick. */
+bool vg_tx(struct vg_queue *q, const uint8_t *f, size_t len, const struct virtio_net_hdr *h);
+/* Take back transmitted buffers. Returns how many. */
+unsigned int vg_tx_reap(struct vg_queue *q);
+/* Forget what is in flight in ring @i (after a stop that lost the ring). */
+void vg_queue_forget(struct vg_queue *q, unsigned int i);
+/* The host sends a frame into the TAP. */
+void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len,
+		  const struct virtio_net_hdr *h);
+/* The host takes a frame that came out of the TAP; false when there is none within @ms. */
+bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len,
+		  struct virtio_net_hdr *h, int ms);
+
+/**
+ * struct vg_traffic - checked traffic over a card
+ * @tx: frames from each queue of the guest to the host
+ * @rx: frames from the host to the guest, in all
+ * @min: smallest frame, 60 when 0
+ * @max: largest frame, that of the card when 0
+ * @window: frames under way each way, 64 when 0
+ * @spread: the host's frames are IP/UDP flows over all queues
+ * @hook: called each round, may do something to the card
+ */
+struct vg_traffic {
+	unsigned int tx, rx;
+	size_t min, max;
+	unsigned int window;
+	bool spread;
+	void (*hook)(struct vg_net *n, void *arg);
+	void *arg;
+	/* state and results */
+	uint32_t tx_sent[VG_PAIRS], tx_seen[VG_PAIRS];
+	uint32_t rx_sent, rx_seen;
+	uint32_t rx_queue[VG_PAIRS];
+	uint64_t waits;
+};
+
+/* Run it to the end: every frame once, in order, byte for byte, or the case fails. */
+void vg_run(struct vg_net *n, struct vg_traffic *t);
+/* A short run both ways: the card works. */
+void vg_alive(struct vg_net *n);
+/* Milliseconds since some point in the past. */
+uint64_t vg_ms(void);
+
+#endif
