@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * device.c - one open file of a vhost device: its owner and its life
+ *
+ * DOC: Theory of Operation
+ *
+ * A device is opened by anybody, and owned by the process that calls
+ * VHOST_SET_OWNER on it. With the owner come an address space, a worker and
+ * the memory for batches for each queue, and the limits that these are charged
+ * to; they go when the owner gives the device up or the file is closed,
+ * whichever is first.
+ *
+ * Teardown, in this order, each phase making the next one safe:
+ *   1. detach: each queue lets go of its back end and stops; no pass does
+ *      anything any more
+ *   2. silence: no eventfd and no socket wakes a worker any more
+ *   3. join: the workers end
+ *   4. forget: translations, tables, the log and the batches are freed
+ *   5. return the owner's address space
+ * The address space comes last, because phases 1 and 3 unpin its pages.
+ */
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/virtio_byteorder.h>
+
+#include "shunt.h"
+
+static atomic_t next_id;
+
+static void vq_reset(struct shunt_vq *vq)
+{
+	vq->num = 0;
+	vq->has_addr = false;
+	vq->big_endian = !virtio_legacy_is_little_endian();
+	vq->features = 0;
+	vq->umem = NULL;
+	vq->iotlb = NULL;
+	vq->hit.perm = 0;
+	vq->log_ring = false;
+	vq->log_addr = 0;
+	vq->log_base = 0;
+	vq->log_ctx = NULL;
+	vq->busyloop = 0;
+	vq->miss = SHUNT_MISS_NONE;
+	memset(&vq->ring, 0, sizeof(vq->ring));
+}
+
+/**
+ * shunt_dev_init() - prepare a device that was just opened
+ * @dev: the device; zeroed memory
+ * @vqs: its queues, zeroed memory but for their role
+ * @nr_vqs: how many
+ * @ops: the back end
+ *
+ * Return: 0. shunt_dev_destroy() undoes it.
+ */
+int shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
+		   const struct shunt_ops *ops)
+{
+	u32 i;
+
+	mutex_init(&dev->mutex);
+	spin_lock_init(&dev->iotlb_lock);
+	init_waitqueue_head(&dev->miss_wait);
+	dev->ops = ops;
+	dev->vqs = vqs;
+	dev->nr_vqs = nr_vqs;
+	dev->id = (u32)atomic_inc_return(&next_id);
+
+	for (i = 0; i < nr_vqs; i++) {
+		struct shunt_vq *vq = vqs[i];
+
+		mutex_init(&vq->mutex);
+		vq->dev = dev;
+		vq->index = i;
+		shunt_poll_init(&vq->kick_poll, vq, EPOLLIN);
+		vq->kick_poll.kick = true;
+		vq_reset(vq);
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(shunt_dev_init);
+
+/* All five phases; does nothing to a device without an owner. */
+static void teardown(struct shunt_dev *dev)
+{
+	u32 i;
+
+	/* Detach and silence. */
+	for (i = 0; i < dev->nr_vqs; i++) {
+		struct shunt_vq *vq = dev->vqs[i];
+
+		shunt_vq_lock(vq);
+		dev->ops->stop(vq);
+		shunt_vq_stop(vq);
+		shunt_notify_release(vq);
+		shunt_vq_unlock(vq);
+	}
+	/* Join. */
+	for (i = 0; i < dev->nr_vqs; i++)
+		shunt_worker_destroy(dev->vqs[i]);
+	/* Forget. */
+	for (i = 0; i < dev->nr_vqs; i++) {
+		vq_reset(dev->vqs[i]);
+		shunt_vq_free(dev->vqs[i]);
+	}
+	vhost_iotlb_free(dev->umem);
+	dev->umem = NULL;
+	vhost_iotlb_free(dev->iotlb);
+	dev->iotlb = NULL;
+	if (dev->log_ctx)
+		eventfd_ctx_put(dev->log_ctx);
+	dev->log_ctx = NULL;
+	dev->log_base = 0;
+	dev->features = 0;
+	dev->backend_features = 0;
+	/* Return. */
+	if (!dev->mm)
+		return;
+	put_task_struct(dev->owner);
+	dev->owner = NULL;
+	mmput(dev->mm);
+	dev->mm = NULL;
+}
+
+/**
+ * shunt_dev_destroy() - the file is closed
+ * @dev: the device; its memory is the caller's
+ *
+ * Context: process context; waits for the workers.
+ */
+void shunt_dev_destroy(struct shunt_dev *dev)
+{
+	teardown(dev);
+	mutex_destroy(&dev->mutex);
+}
+EXPORT_SYMBOL_GPL(shunt_dev_destroy);
+
+/**
+ * shunt_dev_check_owner() - whether the caller owns the device
+ * @dev: the device
+ *
+ * Context: @dev->mutex held.
+ * Return: 0 or -EPERM.
+ */
+int shunt_dev_check_owner(struct shunt_dev *dev)
+{
+	return dev->mm && dev->mm == current->mm ? 0 : -EPERM;
+}
+
+/**
+ * shunt_dev_set_owner() - VHOST_SET_OWNER
+ * @dev: the device
+ *
+ * Context: @dev->mutex held.
+ * Return: 0; -EBUSY when it has an owner; -ENOMEM and what making a worker
+ * returns.
+ */
+int shunt_dev_set_owner(struct shunt_dev *dev)
+{
+	u32 i;
+	int err = 0;
+
+	if (dev->mm)
+		return -EBUSY;
+	dev->mm = get_task_mm(current);
+	if (!dev->mm)
+		return -EPERM;
+	dev->owner = get_task_struct(current->group_leader);
+	dev->owner_can_lock = capable(CAP_IPC_LOCK);
+
+	for (i = 0; i < dev->nr_vqs && !err; i++) {
+		err = shunt_vq_alloc(dev->vqs[i]);
+		if (!err)
+			err = shunt_worker_create(dev->vqs[i]);
+	}
+	if (err)
+		teardown(dev);
+	return err;
+}
+
+/**
+ * shunt_dev_reset_owner() - VHOST_RESET_OWNER: as if just opened
+ * @dev: the device
+ *
+ * Context: @dev->mutex held; waits for the workers.
+ * Return: 0 or -EPERM.
+ */
+int shunt_dev_reset_owner(struct shunt_dev *dev)
+{
+	int err = shunt_dev_check_owner(dev);
+
+	if (!err)
+		teardown(dev);
+	return err;
+}
+
+static const char *vq_state(const struct shunt_vq *vq)
+{
+	if (!vq->running)
+		return "stopped";
+	return vq->broken ? "broken" : "running";
+}
+
+static const char *vq_map(const struct shunt_vq *vq)
+{
+	if (!vq->mapped)
+		return "none";
+	return vq->ring.map[RING_DESC] ? "pinned" : "user";
+}
+
+static void show_vq(struct seq_file *m, struct shunt_vq *vq)
+{
+	const struct shunt_stats *s = &vq->stats;
+	const struct {
+		const char *name;
+		u64 value;
+	} counter[] = {
+		{ "kicks", s->kicks },	     { "passes", s->passes },
+		{ "batches", s->batches },   { "packets", s->packets },
+		{ "bytes", s->bytes },	     { "signals", s->signals },
+		{ "suppressed", s->suppressed },
+		{ "drops", s->drops },	     { "errors", s->errors },
+		{ "busypolls", s->busypolls },
+	};
+	u32 i;
+
+	seq_printf(m, "vq%u-role:\t%s\n", vq->index, vq->role);
+	seq_printf(m, "vq%u-state:\t%s\n", vq->index, vq_state(vq));
+	seq_printf(m, "vq%u-num:\t%u\n", vq->index, vq->num);
+	seq_printf(m, "vq%u-layout:\tsplit\n", vq->index);
+	seq_printf(m, "vq%u-map:\t%s\n", vq->index, vq_map(vq));
+	for (i = 0; i < ARRAY_SIZE(counter); i++)
+		seq_printf(m, "vq%u-%s:\t%llu\n", vq->index, counter[i].name,
+			   counter[i].value);
+}
+
+/**
+ * shunt_dev_show_fdinfo() - /proc/PID/fdinfo/FD
+ * @m: where to
+ * @dev: the device
+ *
+ * Lines of "key:<tab>value"; keys are only ever added. Counters are as of some
+ * moment during the call, and count from the opening of the file.
+ */
+void shunt_dev_show_fdinfo(struct seq_file *m, struct shunt_dev *dev)
+{
+	u32 i;
+
+	mutex_lock(&dev->mutex);
+	seq_printf(m, "shunt-device:\t%s\n", dev->ops->name);
+	seq_printf(m, "shunt-id:\t%u\n", dev->id);
+	seq_printf(m, "shunt-owner:\t%d\n",
+		   dev->owner ? task_pid_vnr(dev->owner) : 0);
+	seq_printf(m, "shunt-features:\t0x%016llx\n", dev->features);
+	seq_printf(m, "shunt-regions:\t%u\n",
+		   dev->umem ? dev->umem->nmaps : 0);
+	for (i = 0; i < dev->nr_vqs; i++)
+		show_vq(m, dev->vqs[i]);
+	mutex_unlock(&dev->mutex);
+}
+EXPORT_SYMBOL_GPL(shunt_dev_show_fdinfo);

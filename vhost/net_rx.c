@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * net_rx.c - frames from the socket to the guest
+ *
+ * DOC: Theory of Operation
+ *
+ * A TAP leaves its frames in a ring of pointers, from which up to SHUNT_BATCH
+ * are taken at once. For each, as many of the guest's buffers are taken as it
+ * needs: one, or with VIRTIO_NET_F_MRG_RXBUF any number. The socket copies the
+ * frame into them (recvmsg() with the frame as msg_control). What a packet
+ * socket has is looked at in its receive queue instead. After a batch the
+ * buffers are returned together.
+ *
+ * Waiting: without frames, for the socket; the guest is not asked to kick.
+ * Without buffers, for a kick; the socket is not polled, so that a sender does
+ * not wake us in vain. Frames that wait fill the TAP's queue, and then are
+ * dropped there.
+ *
+ * A frame that does not fit into the one buffer it may have, or into
+ * SHUNT_REQ_MAX merged ones, is dropped. A buffer with readable segments, one
+ * with no room at all, or one whose memory is not there, breaks the queue.
+ */
+#include <linux/if_tun.h>
+#include <linux/if_vlan.h>
+
+#include "net.h"
+
+/* What a pass has come to. @next is the first request in hand. */
+struct rx {
+	u32 next;
+	u32 packets;
+	u64 bytes;
+	bool over; /* the pass is */
+};
+
+static int frame_len(void *frame)
+{
+	struct sk_buff *skb = frame;
+
+	if (tun_is_xdp_frame(frame))
+		return tun_ptr_to_xdp(frame)->len;
+	return skb->len + (skb_vlan_tag_present(skb) ? VLAN_HLEN : 0);
+}
+
+/* Length in bytes of the next frame, or -1. */
+static int peek_len(struct shunt_net_vq *nvq)
+{
+	struct sk_buff_head *queue = &nvq->sock->sk->sk_receive_queue;
+	struct sk_buff *skb;
+	unsigned long flags;
+	int len = -1;
+
+	if (nvq->ring) {
+		if (nvq->head == nvq->tail) {
+			nvq->head = 0;
+			nvq->tail = ptr_ring_consume_batched(nvq->ring,
+							     nvq->queue,
+							     SHUNT_BATCH);
+		}
+		return nvq->tail ? frame_len(nvq->queue[nvq->head]) : -1;
+	}
+	spin_lock_irqsave(&queue->lock, flags);
+	skb = skb_peek(queue);
+	if (skb)
+		len = frame_len(skb);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return len;
+}
+
+static bool socket_has_more(void *arg)
+{
+	struct shunt_net_vq *nvq = arg;
+
+	if (nvq->ring)
+		return !ptr_ring_empty(nvq->ring);
+	return !skb_queue_empty_lockless(&nvq->sock->sk->sk_receive_queue);
+}
+
+/*
+ * Receive the next frame into @iov, or with @nr 0 throw it away.
+ * Return: bytes received, the socket's header included, or an error number.
+ */
+static int receive(struct shunt_net_vq *nvq, const struct iovec *iov, u32 nr,
+		   size_t room, size_t skip, size_t len)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
+
+	iov_iter_init(&msg.msg_iter, READ, iov, nr, room);
+	iov_iter_advance(&msg.msg_iter, skip);
+	if (nvq->ring) {
+		void *frame = nvq->queue[nvq->head];
+
+		if (++nvq->head == nvq->tail)
+			nvq->head = nvq->tail = 0;
+		if (!nr) {
+			tun_ptr_free(frame);
+			return 0;
+		}
+		msg.msg_control = frame; /* consumed in any case */
+	}
+	return nvq->sock->ops->recvmsg(nvq->sock, &msg, len,
+				       MSG_DONTWAIT | MSG_TRUNC);
+}
+
+static void drop(struct shunt_net_vq *nvq)
+{
+	receive(nvq, NULL, 0, 0, 0, 0);
+	nvq->vq.stats.drops++;
+}
+
+/*
+ * How many requests in hand, from @first on, hold @need bytes. Return: 0 when
+ * all are too few; -EMSGSIZE when one is all that a frame may have and it is
+ * too small; -EINVAL when one is no receive buffer.
+ */
+static int count_buffers(const struct shunt_vq *vq, u32 first, size_t need)
+{
+	bool merge = shunt_vq_has(vq, VIRTIO_NET_F_MRG_RXBUF);
+	size_t room = 0;
+	u32 i;
+
+	for (i = first; i < vq->batch.nr_req; i++) {
+		const struct shunt_req *req = &vq->req[i];
+
+		if (unlikely(req->out || !req->in_len))
+			return -EINVAL;
+		room += req->in_len;
+		if (room >= need)
+			return i + 1 - first;
+		if (!merge)
+			return -EMSGSIZE;
+	}
+	return 0;
+}
+
+/*
+ * Find buffers for @need bytes, fetching first as many as there are frames and
+ * then, when those in hand are too few for one, as many as can be. Return: how
+ * many requests from @rx->next on; 0: the guest has too few; -EMSGSIZE: the
+ * frame will never fit; or an error number for run() to return.
+ */
+static int find_buffers(struct shunt_net_vq *nvq, struct rx *rx, size_t need)
+{
+	struct shunt_vq *vq = &nvq->vq;
+	u32 max = 0;
+	int n;
+
+	for (;;) {
+		n = count_buffers(vq, rx->next, need);
+		if (n)
+			return n;
+		if (max == SHUNT_REQ_MAX)
+			break;
+		max = rx->next < vq->batch.nr_req ?
+			      SHUNT_REQ_MAX :
+			      max_t(u32, nvq->tail - nvq->head, 1);
+		shunt_vq_unfetch(vq, rx->next);
+		rx->next = 0;
+		n = shunt_vq_fetch(vq, max);
+		if (n <= 0)
+			return n;
+	}
+	if (vq->fetch_err)
+		return vq->fetch_err;
+	/* These were all that one frame may have, or all there are. */
+	return vq->ring.next_avail != vq->ring.avail_idx ? -EMSGSIZE : 0;
+}
+
+/* The virtio-net header's own part: how many buffers (VIRTIO 1.2, 5.1.6.4). */
+static int write_header(struct shunt_net_vq *nvq, const struct iovec *iov,
+			u32 nr, u16 buffers)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr = {
+		.num_buffers =
+			__cpu_to_virtio16(nvq->vq.ring.little_endian, buffers),
+	};
+	const u32 at = offsetof(struct virtio_net_hdr_mrg_rxbuf, num_buffers);
+
+	if (nvq->vhost_hlen)
+		return shunt_mem_write(iov, nr, 0, &hdr, nvq->vhost_hlen);
+	if (nvq->sock_hlen < sizeof(hdr))
+		return 0;
+	return shunt_mem_write(iov, nr, at, &hdr.num_buffers,
+			       sizeof(hdr.num_buffers));
+}
+
+/*
+ * Put the next frame, of @len bytes, into the @n requests from @rx->next on.
+ * Return: 0, also when the frame was lost; or an error number for run().
+ */
+static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
+{
+	struct shunt_vq *vq = &nvq->vq;
+	const struct shunt_req *req = &vq->req[rx->next];
+	const struct iovec *iov = req->iov;
+	size_t room = 0, left;
+	u32 i, nr = 0;
+	int got, err;
+
+	/* The scatter lists of a batch follow one another. */
+	for (i = 0; i < n; i++) {
+		nr += req[i].in;
+		room += req[i].in_len;
+	}
+	got = receive(nvq, iov, nr, room, nvq->vhost_hlen,
+		      nvq->sock_hlen + len);
+	if (unlikely(got == -EFAULT))
+		return got;
+	left = got + nvq->vhost_hlen;
+	if (unlikely(got <= 0 || left > room)) {
+		vq->stats.drops++;
+		return 0;
+	}
+	vq->stats.packets++;
+	vq->stats.bytes += left - nvq->vhost_hlen - nvq->sock_hlen;
+
+	/* It may have become shorter than it looked. */
+	for (i = 0, room = 0; room < left; i++)
+		room += req[i].in_len;
+	err = write_header(nvq, iov, nr, i);
+	while (!err && left) {
+		size_t used = min(left, req->in_len);
+
+		err = shunt_vq_done(vq, rx->next, used);
+		rx->next++;
+		req++;
+		left -= used;
+	}
+	if (!err && vq->nr_done >= SHUNT_BATCH)
+		err = shunt_vq_push(vq);
+	return err;
+}
+
+/*
+ * The guest has no buffers: ask for a kick. Return: 1: it has some now; 0: wait;
+ * or an error number for run().
+ */
+static int wait_for_buffers(struct shunt_vq *vq)
+{
+	int more = shunt_vq_push(vq);
+
+	if (!more)
+		more = shunt_vq_arm(vq);
+	if (more > 0) {
+		int err = shunt_vq_suppress(vq);
+
+		if (err)
+			return err;
+	}
+	return more;
+}
+
+/* Put back what is in hand, and return what was served. */
+static int settle(struct shunt_vq *vq, struct rx *rx)
+{
+	shunt_vq_unfetch(vq, rx->next);
+	rx->next = 0;
+	vq->batch.nr_req = 0;
+	return shunt_vq_push(vq);
+}
+
+/**
+ * shunt_net_rx() - a pass over a receive queue
+ * @vq: the queue
+ *
+ * Context and return: as shunt_ops.run.
+ */
+int shunt_net_rx(struct shunt_vq *vq)
+{
+	struct shunt_net_vq *nvq = to_net_vq(vq);
+	u32 hlen = nvq->vhost_hlen + nvq->sock_hlen;
+	bool idle = false;
+	struct rx rx = {};
+	int err, n = 1;
+
+	shunt_poll_stop(&nvq->poll);
+	vq->batch.nr_req = 0;
+	err = shunt_vq_suppress(vq);
+	while (!err && n && !rx.over) {
+		int len = peek_len(nvq);
+
+		if (len < 0) {
+			err = settle(vq, &rx);
+			idle = !shunt_worker_busy_poll(vq, socket_has_more,
+						       nvq);
+			if (err || idle)
+				break;
+			continue;
+		}
+		n = find_buffers(nvq, &rx, hlen + len);
+		if (n > 0) {
+			err = deliver(nvq, &rx, n, len);
+		} else if (n == -EMSGSIZE) {
+			drop(nvq);
+		} else {
+			if (!n)
+				n = wait_for_buffers(vq);
+			err = min(n, 0);
+		}
+		rx.over = shunt_net_over(&rx.packets, &rx.bytes, len);
+	}
+	n = settle(vq, &rx);
+	if (idle)
+		shunt_poll_start(&nvq->poll, nvq->file);
+	else if (rx.over)
+		shunt_worker_wake(vq);
+	return err ? err : n;
+}
+
+/**
+ * shunt_net_rx_detach() - give frames back that are not in the guest yet
+ * @nvq: a receive queue, between two passes
+ */
+void shunt_net_rx_detach(struct shunt_net_vq *nvq)
+{
+	if (nvq->ring && nvq->head != nvq->tail)
+		ptr_ring_unconsume(nvq->ring, nvq->queue + nvq->head,
+				   nvq->tail - nvq->head, tun_ptr_free);
+	nvq->head = 0;
+	nvq->tail = 0;
+	nvq->ring = NULL;
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * queue.c - a virtqueue as a back end sees it: requests in batches
+ *
+ * DOC: Theory of Operation
+ *
+ * Purpose: put the ring (ring.h), guest memory (memory.c), the dirty log
+ * (dirty.c) and the call eventfd (notify.c) together, so that a back end deals
+ * with scatter lists of the owner's addresses and nothing else.
+ *
+ * A pass: the worker calls shunt_vq_run(), which calls the back end's run().
+ * That fetches a batch (shunt_vq_fetch()), serves it, marks each request done
+ * (shunt_vq_done()) and returns them together (shunt_vq_push()). What it could
+ * not serve it puts back (shunt_vq_unfetch()). Before it ends a pass because
+ * there is nothing left it asks for a kick (shunt_vq_arm()).
+ *
+ * A queue is stopped, running, or broken: running, but its driver or VMM broke
+ * it, and it is not looked at until it is started again.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "shunt.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/**
+ * shunt_vq_lock() - take a queue's mutex to change it
+ * @vq: the queue
+ *
+ * Context: process context; not for the queue's worker. A worker that is busy
+ * polling lets go at once, one in a pass when that ends.
+ */
+void shunt_vq_lock(struct shunt_vq *vq)
+{
+	atomic_inc(&vq->waiters);
+	mutex_lock(&vq->mutex);
+	atomic_dec(&vq->waiters);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_lock);
+
+/**
+ * shunt_vq_unlock() - undo shunt_vq_lock()
+ * @vq: the queue
+ */
+void shunt_vq_unlock(struct shunt_vq *vq)
+{
+	mutex_unlock(&vq->mutex);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_unlock);
+
+/**
+ * shunt_vq_alloc() - get the memory that batches need
+ * @vq: the queue, which belongs to nobody else yet
+ *
+ * Charged to the caller's memory cgroup.
+ *
+ * Return: 0 or -ENOMEM; shunt_vq_free() is due in both cases.
+ */
+int shunt_vq_alloc(struct shunt_vq *vq)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO;
+	struct ring_batch *b = &vq->batch;
+
+	b->max_req = SHUNT_REQ_MAX;
+	b->max_seg = SHUNT_SEG_MAX;
+	b->req = kvmalloc_array(b->max_req, sizeof(*b->req), gfp);
+	b->seg = kvmalloc_array(b->max_seg, sizeof(*b->seg), gfp);
+	vq->req = kvmalloc_array(b->max_req, sizeof(*vq->req), gfp);
+	vq->done = kvmalloc_array(b->max_req, sizeof(*vq->done), gfp);
+	vq->iov = kvmalloc_array(SHUNT_IOV_MAX, sizeof(*vq->iov), gfp);
+	if (!b->req || !b->seg || !vq->req || !vq->done || !vq->iov)
+		return -ENOMEM;
+	return 0;
+}
+
+/**
+ * shunt_vq_free() - undo shunt_vq_alloc()
+ * @vq: the queue
+ */
+void shunt_vq_free(struct shunt_vq *vq)
+{
+	kvfree(vq->batch.req);
+	kvfree(vq->batch.seg);
+	kvfree(vq->req);
+	kvfree(vq->done);
+	kvfree(vq->iov);
+	memset(&vq->batch, 0, sizeof(vq->batch));
+	vq->req = NULL;
+	vq->done = NULL;
+	vq->iov = NULL;
+}
+
+/* See that the ring can be reached, and that it has been looked at once. */
+static int ready_ring(struct shunt_vq *vq)
+{
+	int err = 0;
+
+	if (unlikely(!vq->mapped))
+		err = shunt_mem_map_ring(vq);
+	if (unlikely(!vq->started) && !err) {
+		err = ring_start(&vq->ring);
+		vq->started = !err;
+	}
+	return err;
+}
+
+/**
+ * shunt_vq_start() - begin to serve a queue
+ * @vq: a queue that is not running
+ *
+ * With VIRTIO_F_ACCESS_PLATFORM the VMM may not have told where the ring is;
+ * then the first pass asks.
+ *
+ * Context: @vq->mutex held, the caller is the owner.
+ * Return: 0; -EFAULT when size or addresses were not set or no ring is there,
+ * -EINVAL when the ring is in a state that no driver leaves it in.
+ */
+int shunt_vq_start(struct shunt_vq *vq)
+{
+	int err;
+
+	if (!vq->num || !vq->has_addr)
+		return -EFAULT;
+	if (vq->log_ring &&
+	    !shunt_log_ring_valid(vq, vq->log_base, vq->log_addr))
+		return -EFAULT;
+	vq->nr_done = 0;
+	vq->broken = false;
+	vq->ring.num = vq->num;
+	vq->started = false;
+	shunt_mem_unmap_ring(vq);
+	if (!vq->iotlb) {
+		err = ready_ring(vq);
+		if (err) {
+			shunt_mem_unmap_ring(vq);
+			return err;
+		}
+	}
+	vq->running = true;
+	shunt_worker_wake(vq);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_start);
+
+/**
+ * shunt_vq_stop() - stop to serve a queue
+ * @vq: a queue, running or not
+ *
+ * All that was fetched has been returned or put back by then: passes end so.
+ *
+ * Context: @vq->mutex held.
+ */
+void shunt_vq_stop(struct shunt_vq *vq)
+{
+	vq->running = false;
+	shunt_mem_unmap_ring(vq);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_stop);
+
+/**
+ * shunt_vq_break() - a queue cannot go on
+ * @vq: the queue
+ * @err: why, a negative error number
+ *
+ * Context: @vq->mutex held.
+ */
+void shunt_vq_break(struct shunt_vq *vq, int err)
+{
+	if (vq->broken)
+		return;
+	vq->broken = true;
+	vq->stats.errors++;
+	pr_debug("%s %u queue %u: broken, error %d, next request %u\n",
+		 vq->dev->ops->name, vq->dev->id, vq->index, err,
+		 vq->ring.next_avail);
+	shunt_notify_signal(vq->err);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_break);
+
+/**
+ * shunt_vq_run() - one pass
+ * @vq: the queue
+ *
+ * Context: the queue's worker, in the owner's address space.
+ */
+void shunt_vq_run(struct shunt_vq *vq)
+{
+	int err;
+
+	mutex_lock(&vq->mutex);
+	if (!vq->running || vq->broken)
+		goto unlock;
+	err = ready_ring(vq);
+	if (!err) {
+		vq->stats.passes++;
+		err = vq->dev->ops->run(vq);
+	}
+	if (err && err != -EAGAIN)
+		shunt_vq_break(vq, err);
+unlock:
+	mutex_unlock(&vq->mutex);
+}
+
+/* The scatter list of one request, at @iov with room for @room entries. */
+static int translate(struct shunt_vq *vq, u32 index, struct iovec *iov,
+		     u32 room)
+{
+	const struct ring_req *raw = &vq->batch.req[index];
+	const struct ring_seg *seg = &vq->batch.seg[raw->seg];
+	struct shunt_req *req = &vq->req[index];
+	u32 i, used = 0;
+
+	req->iov = iov;
+	req->out = 0;
+	req->out_len = 0;
+	req->in_len = 0;
+	for (i = 0; i < raw->out + raw->in; i++, seg++) {
+		bool in = i >= raw->out;
+		int nr = shunt_mem_translate(vq, seg->addr, seg->len,
+					     in ? VHOST_ACCESS_WO :
+						  VHOST_ACCESS_RO,
+					     iov + used, room - used);
+
+		if (unlikely(nr < 0))
+			return nr;
+		used += nr;
+		if (in) {
+			req->in_len += seg->len;
+		} else {
+			req->out_len += seg->len;
+			req->out = used;
+		}
+	}
+	req->in = used - req->out;
+	return used;
+}
+
+/**
+ * shunt_vq_fetch() - take a batch of requests
+ * @vq: the queue
+ * @max: how many at the most, up to SHUNT_REQ_MAX
+ *
+ * They are in @vq->req[] until the next call. The requests that were fetched
+ * before have been served or put back.
+ *
+ * Context: a pass.
+ * Return: how many, 0 when there are none; or a negative error number for
+ * run() to return.
+ */
+int shunt_vq_fetch(struct shunt_vq *vq, u32 max)
+{
+	int n = ring_fetch(&vq->ring, &vq->batch, max);
+	u32 used = 0;
+	int i;
+
+	vq->fetch_err = min(n, 0);
+	for (i = 0; i < n; i++) {
+		int nr = translate(vq, i, vq->iov + used, SHUNT_IOV_MAX - used);
+
+		if (unlikely(nr < 0)) {
+			/* Those before it are served first. */
+			vq->fetch_err = nr;
+			shunt_vq_unfetch(vq, i);
+			return i ? i : nr;
+		}
+		used += nr;
+	}
+	return n;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_fetch);
+
+/**
+ * shunt_vq_unfetch() - put requests of the batch back
+ * @vq: the queue
+ * @first: index of the first one; all after it are put back too
+ *
+ * Context: a pass.
+ */
+void shunt_vq_unfetch(struct shunt_vq *vq, u32 first)
+{
+	ring_unfetch(&vq->ring, vq->batch.nr_req - first);
+	vq->batch.nr_req = first;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_unfetch);
+
+/**
+ * shunt_vq_done() - a request of the batch has been served
+ * @vq: the queue
+ * @req: its index in @vq->req[]
+ * @len: bytes written to it, from the start of its writable part
+ *
+ * The driver sees it after the next shunt_vq_push().
+ *
+ * Context: a pass.
+ * Return: 0 or a negative error number for run() to return.
+ */
+int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len)
+{
+	int err;
+
+	if (unlikely(shunt_vq_has(vq, VHOST_F_LOG_ALL))) {
+		err = shunt_log_req(vq, req, len);
+		if (err)
+			return err;
+	}
+	if (unlikely(vq->nr_done == SHUNT_REQ_MAX)) {
+		err = shunt_vq_push(vq);
+		if (err)
+			return err;
+	}
+	vq->done[vq->nr_done].id = vq->batch.req[req].id;
+	vq->done[vq->nr_done].len = len;
+	vq->nr_done++;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_done);
+
+/**
+ * shunt_vq_push() - return what was served, and interrupt if wanted
+ * @vq: the queue
+ *
+ * Context: a pass.
+ * Return: 0 or a negative error number for run() to return.
+ */
+int shunt_vq_push(struct shunt_vq *vq)
+{
+	u32 n = vq->nr_done;
+	int need;
+
+	if (!n)
+		return 0;
+	vq->nr_done = 0;
+	need = ring_push(&vq->ring, vq->done, n);
+	if (need)
+		return need;
+	vq->stats.batches++;
+	trace_shunt_batch(vq->dev->id, vq->index, n);
+
+	if (unlikely(shunt_vq_has(vq, VHOST_F_LOG_ALL) || vq->log_ring))
+		shunt_notify_signal(vq->log_ctx);
+
+	need = ring_need_signal(&vq->ring);
+	if (need < 0)
+		return need;
+	trace_shunt_signal(vq->dev->id, vq->index, need);
+	if (need) {
+		vq->stats.signals++;
+		shunt_notify_signal(vq->call);
+	} else {
+		vq->stats.suppressed++;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_push);
+
+/**
+ * shunt_vq_suppress() - ask the driver not to kick during a pass
+ * @vq: the queue
+ *
+ * Context and return: as shunt_vq_push().
+ */
+int shunt_vq_suppress(struct shunt_vq *vq)
+{
+	return ring_suppress(&vq->ring);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_suppress);
+
+/**
+ * shunt_vq_arm() - ask the driver to kick
+ * @vq: the queue
+ *
+ * Context: a pass.
+ * Return: 1 when requests came in the meantime, for which no kick will come;
+ * 0; or a negative error number for run() to return.
+ */
+int shunt_vq_arm(struct shunt_vq *vq)
+{
+	return ring_unsuppress(&vq->ring);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_arm);
+
+/**
+ * shunt_vq_pending() - whether there are requests, for busy polling
+ * @vq: the queue
+ *
+ * Context: a pass.
+ * Return: whether shunt_vq_fetch() would return something, an error included.
+ */
+bool shunt_vq_pending(struct shunt_vq *vq)
+{
+	return ring_pending(&vq->ring);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_pending);

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * ring.h - the verbs of a virtqueue as its device sees it
+ *
+ * DOC: Theory of Operation
+ *
+ * Purpose: take requests off a virtqueue that lives in a driver's memory and
+ * give them back, in batches, whatever the layout of the virtqueue is. The
+ * device side of VIRTIO 1.2, section 2.6 (virtqueues) and the section of the
+ * layout: 2.7 for split (ring_split.c).
+ *
+ * Non-goals: a ring knows no device, no worker, no file descriptor and no
+ * address space. It does not translate the addresses that it hands out and it
+ * does not sleep by itself. These files compile unchanged in userspace.
+ *
+ * Objects: a struct ring is embedded in whatever owns the queue and is
+ * serialised by that owner (in the kernel: the mutex of the struct shunt_vq).
+ * A struct ring_batch belongs to the same owner; its arrays outlive it.
+ *
+ * Data flow: ring_fetch() copies descriptors into ring_batch.seg[] (address and
+ * length as the driver wrote them, in the driver's address space) and names
+ * each request in ring_batch.req[]. The owner serves the requests and returns
+ * them with ring_push(); ring_need_signal() says whether the driver wants to
+ * hear of it. ring_suppress() and ring_unsuppress() switch the driver's kicks.
+ *
+ * What the surroundings provide: the functions named ring_env_*(). While
+ * ring.map[] is set the three parts of the ring are plain memory; where it is
+ * not, every access goes through ring_env_read() and ring_env_write(), which
+ * may sleep and may fail.
+ *
+ * Trust: everything in the three parts and in indirect tables is the driver's
+ * and may change under our hands. Each word is read once. Each number taken
+ * from it is bounded before it is used, and clamped against speculation where
+ * it indexes. No loop is longer than the ring or than RING_TABLE_MAX. A driver
+ * that breaks the rules gets an error from ring_fetch(), on which the owner
+ * stops the queue; it achieves nothing else.
+ */
+#ifndef SHUNT_RING_H
+#define SHUNT_RING_H
+
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/nospec.h>
+#include <linux/types.h>
+#include <linux/virtio_byteorder.h>
+#include <uapi/linux/virtio_ring.h>
+#include <asm/barrier.h>
+
+/** The largest number of descriptors of a ring (VIRTIO 1.2, 2.7). */
+#define RING_NUM_MAX 32768u
+
+/** The largest number of descriptors that an indirect table may have. */
+#define RING_TABLE_MAX 65536u
+
+/** The three parts of a virtqueue (VIRTIO 1.2, 2.6: the areas). */
+enum ring_part {
+	RING_DESC, /* descriptor area: written by the driver */
+	RING_DRIVER, /* driver area: the available ring */
+	RING_DEVICE, /* device area: the used ring, the only one we write */
+	RING_PARTS,
+};
+
+/**
+ * struct ring - the device's view of one virtqueue
+ * @map: the parts as plain memory, all three set or all three NULL
+ * @num: number of descriptors, a power of two up to RING_NUM_MAX
+ * @indirect: VIRTIO_F_INDIRECT_DESC was negotiated
+ * @event_idx: VIRTIO_F_EVENT_IDX was negotiated
+ * @notify_on_empty: VIRTIO_F_NOTIFY_ON_EMPTY was negotiated (legacy)
+ * @little_endian: byte order of the ring; always set with VIRTIO_F_VERSION_1
+ * @log: tell ring_env_wrote() of every write (live migration)
+ * @avail_idx: the driver's index as last seen
+ * @next_avail: index of the next request to fetch
+ * @next_used: index of the next request to return
+ * @signalled: @next_used when the driver was last signalled
+ * @signalled_valid: @signalled means something: false after a start
+ * @flags: what we last wrote to the used ring's flags
+ */
+struct ring {
+	void *map[RING_PARTS];
+	u32 num;
+	bool indirect;
+	bool event_idx;
+	bool notify_on_empty;
+	bool little_endian;
+	bool log;
+	bool signalled_valid;
+	u16 avail_idx;
+	u16 next_avail;
+	u16 next_used;
+	u16 signalled;
+	u16 flags;
+};
+
+/**
+ * struct ring_seg - one piece of a request, as the driver described it
+ * @addr: address in the driver's address space, not checked
+ * @len: length in bytes, any value, not checked; never 0
+ */
+struct ring_seg {
+	u64 addr;
+	u32 len;
+};
+
+/**
+ * struct ring_req - one request
+ * @id: names it to the driver when it is returned
+ * @seg: index of its first segment in the batch
+ * @out: number of segments that the device reads; they come first
+ * @in: number of segments that the device writes
+ */
+struct ring_req {
+	u32 seg;
+	u16 id;
+	u16 out;
+	u16 in;
+};
+
+/**
+ * struct ring_batch - requests that were fetched together
+ * @req: the requests; the owner's array of @max_req entries
+ * @seg: their segments; the owner's array of @max_seg entries
+ * @nr_req: how many requests there are
+ * @nr_seg: how many segments there are
+ * @max_req: size of @req
+ * @max_seg: size of @seg, and the largest number of segments of a request;
+ *	at most 65,535
+ */
+struct ring_batch {
+	struct ring_req *req;
+	struct ring_seg *seg;
+	u32 nr_req;
+	u32 nr_seg;
+	u32 max_req;
+	u32 max_seg;
+};
+
+/**
+ * struct ring_done - one request to be returned
+ * @id: ring_req.id
+ * @len: number of bytes written into its device-writable segments
+ */
+struct ring_done {
+	u16 id;
+	u32 len;
+};
+
+/*
+ * What a ring asks of its surroundings. @part and @off name a place in the
+ * ring; the caller never goes beyond ring_part_size(). All return 0 or a
+ * negative error number. Context: that of the verb that was called; may sleep.
+ */
+int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to,
+		  u32 len);
+int ring_env_write(struct ring *r, enum ring_part part, u32 off,
+		   const void *from, u32 len);
+/* Reads driver memory outside of the ring: an indirect table, not checked. */
+int ring_env_table(struct ring *r, u64 addr, void *to, u32 len);
+/* Told after each write to the ring while ring.log is set. */
+int ring_env_wrote(struct ring *r, enum ring_part part, u32 off, u32 len);
+
+int split_start(struct ring *r);
+int split_fetch(struct ring *r, struct ring_batch *b, u32 max);
+int split_push(struct ring *r, const struct ring_done *done, u32 n);
+int split_suppress(struct ring *r);
+int split_unsuppress(struct ring *r);
+int split_pending(struct ring *r);
+int split_need_signal(struct ring *r);
+
+/**
+ * ring_part_size() - how many bytes of a part are the ring's
+ * @part: which part
+ * @num: number of descriptors
+ * @event_idx: whether VIRTIO_F_EVENT_IDX was negotiated: the event word behind
+ *	a ring exists only then
+ *
+ * VIRTIO 1.2, 2.7.
+ */
+static inline u32 ring_part_size(enum ring_part part, u32 num, bool event_idx)
+{
+	u32 event = event_idx ? sizeof(__virtio16) : 0;
+
+	switch (part) {
+	case RING_DESC:
+		return num * sizeof(struct vring_desc);
+	case RING_DRIVER:
+		return sizeof(struct vring_avail) + num * sizeof(__virtio16) +
+		       event;
+	default:
+		return sizeof(struct vring_used) +
+		       num * sizeof(struct vring_used_elem) + event;
+	}
+}
+
+/**
+ * ring_start() - begin to serve a ring at @r->next_avail
+ * @r: a ring whose parts are accessible and whose features are set
+ *
+ * Takes the place of the next request to return from the ring itself, and
+ * tells the driver that kicks are wanted.
+ *
+ * Return: 0, or a negative error number: the ring's memory is not accessible.
+ */
+static inline int ring_start(struct ring *r)
+{
+	return split_start(r);
+}
+
+/**
+ * ring_fetch() - take requests off the ring
+ * @r: a started ring
+ * @b: where they go; what was in it is forgotten
+ * @max: how many at the most
+ *
+ * Stops early when @b is full. A request that is malformed, or that names
+ * memory that cannot be read, ends the batch before it; when it comes first the
+ * error is returned, and the ring stays where it was.
+ *
+ * Return: the number of requests, 0 when there are none; -EINVAL when the
+ * driver broke the rules of the ring, -ENOBUFS when a request has more
+ * than @b->max_seg segments, or what ring_env_read() or ring_env_table()
+ * returned.
+ */
+static inline int ring_fetch(struct ring *r, struct ring_batch *b, u32 max)
+{
+	return split_fetch(r, b, max);
+}
+
+/**
+ * ring_unfetch() - put back the requests that were fetched last
+ * @r: the ring
+ * @n: how many; they are fetched again next time, in the same order
+ */
+static inline void ring_unfetch(struct ring *r, u32 n)
+{
+	r->next_avail -= n;
+}
+
+/**
+ * ring_push() - return requests to the driver, in the order given
+ * @r: the ring
+ * @done: the requests
+ * @n: how many, no more than were fetched
+ *
+ * Return: 0, or a negative error number: the ring's memory is not accessible.
+ */
+static inline int ring_push(struct ring *r, const struct ring_done *done, u32 n)
+{
+	return split_push(r, done, n);
+}
+
+/**
+ * ring_suppress() - ask the driver not to kick
+ * @r: the ring
+ *
+ * A hint: kicks may still come.
+ *
+ * Return: 0 or a negative error number, as ring_push().
+ */
+static inline int ring_suppress(struct ring *r)
+{
+	return split_suppress(r);
+}
+
+/**
+ * ring_unsuppress() - ask the driver to kick at its next request
+ * @r: the ring
+ *
+ * The next one is the first that we have not seen: there may be some that we
+ * have seen and not fetched, or put back because they were too few.
+ *
+ * Return: 1 when requests came in the meantime, for which no kick will come;
+ * 0 when there are none; or a negative error number, as ring_fetch().
+ */
+static inline int ring_unsuppress(struct ring *r)
+{
+	return split_unsuppress(r);
+}
+
+/**
+ * ring_pending() - whether there is something to fetch
+ * @r: the ring
+ *
+ * Return: 1 or 0, or a negative error number, as ring_fetch().
+ */
+static inline int ring_pending(struct ring *r)
+{
+	return split_pending(r);
+}
+
+/**
+ * ring_need_signal() - whether the driver wants to know of what was pushed
+ * @r: the ring
+ *
+ * To be asked once after one or more ring_push().
+ *
+ * Return: 1 or 0, or a negative error number, as ring_push().
+ */
+static inline int ring_need_signal(struct ring *r)
+{
+	return split_need_signal(r);
+}
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * shunt.h - what the files of the core share, and what a back end may call
+ *
+ * DOC: Theory of Operation
+ *
+ * Purpose: struct shunt_dev is one open file of a vhost device, struct shunt_vq
+ * one of its virtqueues. A back end (net.c) embeds them, hands the core a
+ * struct shunt_ops, and is called once for each pass over a queue.
+ *
+ * Lifetimes: a device lives from open() to release(). Its owner (the process
+ * that called VHOST_SET_OWNER) lends it an address space, which is held from
+ * then until VHOST_RESET_OWNER or release; workers exist just as long. A queue
+ * runs from the moment the back end calls shunt_vq_start() to shunt_vq_stop();
+ * the pages of its ring are pinned for no longer than that.
+ *
+ * Locks, outermost first:
+ *   shunt_dev.mutex       ioctls one at a time: owner, tables, features
+ *   shunt_vq.mutex        a queue's configuration and everything a pass uses.
+ *                         Held for a whole pass. Two are never held at once.
+ *   mmap_lock of the owner  through page faults and pinning
+ *   shunt_dev.iotlb_lock  spinlock: the device IOTLB and the misses
+ * The wait queue heads of eventfds and sockets call poll_wake(), which takes
+ * none of these.
+ *
+ * A control path takes shunt_vq.mutex by shunt_vq_lock(), so that a worker that
+ * is busy polling lets go.
+ *
+ * Trust: the guest owns what is in the rings and in its memory; the VMM owns
+ * the ioctls, the fds and all addresses. Neither is believed. A queue that its
+ * driver or VMM broke stops, says so by its error eventfd and in fdinfo, and
+ * stays stopped until it is started again.
+ */
+#ifndef SHUNT_H
+#define SHUNT_H
+
+#include <linux/eventfd.h>
+#include <linux/fs.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/spinlock.h>
+#include <linux/uio.h>
+#include <linux/vhost.h>
+#include <linux/vhost_iotlb.h>
+#include <linux/wait.h>
+
+#include "ring.h"
+
+/* What one pass over a queue may take before it lets others have a go. */
+#define SHUNT_PASS_PACKETS 256
+#define SHUNT_PASS_BYTES (512 * 1024)
+
+/* The usual size of a batch, and the most that can be fetched at once. */
+#define SHUNT_BATCH 64
+#define SHUNT_REQ_MAX UIO_MAXIOV
+#define SHUNT_SEG_MAX UIO_MAXIOV
+/* A segment takes more than one iovec where it crosses regions. */
+#define SHUNT_IOV_MAX (2 * UIO_MAXIOV)
+
+/* Features that the core serves for every back end. */
+#define SHUNT_FEATURES                                                         \
+	(BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) |                                   \
+	 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |                                \
+	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) |     \
+	 BIT_ULL(VHOST_F_LOG_ALL) | BIT_ULL(VIRTIO_F_VERSION_1) |              \
+	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(SHUNT_F_RING_RESET))
+/* VIRTIO 1.2, 6: older kernel headers do not have it. */
+#define SHUNT_F_RING_RESET 40
+
+struct shunt_dev;
+struct shunt_vq;
+
+/**
+ * struct shunt_poll - wakes a queue's worker when a file is ready
+ * @wait: our entry in the file's wait queue
+ * @table: what the file's poll method is given
+ * @head: the wait queue that @wait is in, or NULL
+ * @vq: whose worker to wake
+ * @mask: the events of interest, EPOLL*
+ * @kick: it is the kick eventfd: count and trace
+ */
+struct shunt_poll {
+	wait_queue_entry_t wait;
+	poll_table table;
+	wait_queue_head_t *head;
+	struct shunt_vq *vq;
+	__poll_t mask;
+	bool kick;
+};
+
+/**
+ * struct shunt_area - one part of a ring made accessible (memory.c)
+ * @addr: where the VMM says it is: address of the owner, or an IOVA
+ * @offset: of @addr in the first page
+ * @nr: number of pages
+ * @user: the owner's address of each page
+ * @pages: the pinned pages, NULL when they are not pinned
+ * @map: the pages as one range of kernel addresses, NULL when not mapped
+ */
+struct shunt_area {
+	u64 addr;
+	u32 offset;
+	u32 nr;
+	unsigned long *user;
+	struct page **pages;
+	void *map;
+};
+
+/**
+ * struct shunt_req - one request, as a back end sees it
+ * @iov: its scatter list, @out entries to read from, then @in to write to,
+ *	addresses of the owner; valid until the end of the pass
+ * @out: entries to read from
+ * @in: entries to write to
+ * @out_len: bytes to read
+ * @in_len: bytes to write
+ */
+struct shunt_req {
+	struct iovec *iov;
+	u32 out;
+	u32 in;
+	size_t out_len;
+	size_t in_len;
+};
+
+/**
+ * struct shunt_range - a run of guest addresses and where the owner has it
+ * @start: first address, guest-physical or IOVA
+ * @last: last address, inclusive
+ * @addr: the owner's address of @start
+ * @perm: VHOST_ACCESS_*
+ */
+struct shunt_range {
+	u64 start;
+	u64 last;
+	u64 addr;
+	u32 perm;
+};
+
+/** struct shunt_stats - counters of a queue since it was opened (fdinfo) */
+struct shunt_stats {
+	u64 kicks;
+	u64 passes;
+	u64 batches;
+	u64 packets;
+	u64 bytes;
+	u64 signals;
+	u64 suppressed;
+	u64 drops;
+	u64 errors;
+	u64 busypolls;
+};
+
+enum shunt_miss {
+	SHUNT_MISS_NONE,
+	SHUNT_MISS_QUEUED, /* to be read by the VMM */
+	SHUNT_MISS_SENT, /* read; the queue waits for the update */
+};
+
+/**
+ * struct shunt_vq - a virtqueue
+ *
+ * Under @mutex but for: @task and @dev, which do not change while a queue can
+ * run; @pending and @waiters, which are atomic; @miss*, under iotlb_lock; and
+ * @stats.kicks, which belongs to the kick's wait queue.
+ */
+struct shunt_vq {
+	struct mutex mutex;
+	struct shunt_dev *dev;
+	u32 index;
+	const char *role;
+
+	struct task_struct *task;
+	unsigned long pending;
+	atomic_t waiters;
+
+	/* The ring, its place and how it can be reached. */
+	struct ring ring;
+	u32 num;
+	bool has_addr;
+	bool running; /* between shunt_vq_start() and shunt_vq_stop() */
+	bool broken; /* and not looked at until it is started again */
+	bool mapped; /* area[] can be used */
+	bool started; /* ring_start() was done */
+	bool big_endian; /* asked for a legacy ring */
+	u64 features;
+	struct shunt_area area[RING_PARTS];
+
+	/* Guest memory. */
+	struct vhost_iotlb *umem;
+	struct vhost_iotlb *iotlb;
+	struct shunt_range hit; /* the last one found; perm 0: none */
+
+	/* The dirty log. */
+	bool log_ring;
+	u64 log_addr;
+	u64 log_base;
+	struct eventfd_ctx *log_ctx; /* the device's */
+
+	/* Eventfds. */
+	struct file *kick;
+	struct shunt_poll kick_poll;
+	struct eventfd_ctx *call;
+	struct eventfd_ctx *err;
+
+	u32 busyloop; /* microseconds */
+
+	/* The current batch; done[] are requests served, not yet pushed. */
+	struct ring_batch batch;
+	struct shunt_req *req;
+	struct iovec *iov;
+	int fetch_err; /* why the batch ended before its time, or 0 */
+	struct ring_done *done;
+	u32 nr_done;
+
+	enum shunt_miss miss;
+	u64 miss_iova;
+	u8 miss_access;
+
+	struct shunt_stats stats;
+};
+
+/**
+ * struct shunt_ops - what a back end is to the core
+ * @name: names the device, its workers and its fdinfo
+ * @features: feature bits offered besides SHUNT_FEATURES
+ * @run: one pass over @vq. Context: the queue's worker, in the owner's address
+ *	space, @vq->mutex held, the queue running and its ring accessible.
+ *	Return: 0; or a negative error number, which breaks the queue, but for
+ *	-EAGAIN: to be run again when a missing translation arrives.
+ * @stop: detach @vq from whatever it was started with, called with
+ *	@vq->mutex held, for a queue that may or may not run
+ * @ioctl: ioctls that the core does not know. Context: dev->mutex held, the
+ *	caller is the owner. Return: as of an ioctl.
+ */
+struct shunt_ops {
+	const char *name;
+	u64 features;
+	int (*run)(struct shunt_vq *vq);
+	void (*stop)(struct shunt_vq *vq);
+	long (*ioctl)(struct shunt_dev *dev, unsigned int cmd, void __user *arg);
+};
+
+/**
+ * struct shunt_dev - one open file of a vhost device
+ * @id: number of the device since the module was loaded
+ * @mm: the owner's address space, NULL when there is no owner
+ * @owner: the owner, for its resource limits
+ * @owner_can_lock: the owner had CAP_IPC_LOCK
+ */
+struct shunt_dev {
+	struct mutex mutex;
+	const struct shunt_ops *ops;
+	struct shunt_vq **vqs;
+	u32 nr_vqs;
+	u32 id;
+
+	struct mm_struct *mm;
+	struct task_struct *owner;
+	bool owner_can_lock;
+
+	u64 features;
+	u64 backend_features;
+	struct vhost_iotlb *umem;
+	struct vhost_iotlb *iotlb;
+	spinlock_t iotlb_lock;
+	wait_queue_head_t miss_wait;
+	u64 log_base;
+	struct eventfd_ctx *log_ctx;
+};
+
+/* device.c */
+int shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
+		   const struct shunt_ops *ops);
+void shunt_dev_destroy(struct shunt_dev *dev);
+int shunt_dev_set_owner(struct shunt_dev *dev);
+int shunt_dev_check_owner(struct shunt_dev *dev);
+int shunt_dev_reset_owner(struct shunt_dev *dev);
+void shunt_dev_show_fdinfo(struct seq_file *m, struct shunt_dev *dev);
+
+/* ioctl.c */
+long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd,
+		     unsigned long arg);
+
+/* worker.c */
+int shunt_worker_create(struct shunt_vq *vq);
+void shunt_worker_destroy(struct shunt_vq *vq);
+void shunt_worker_wake(struct shunt_vq *vq);
+bool shunt_worker_busy_poll(struct shunt_vq *vq, bool (*more)(void *), void *arg);
+
+/* queue.c */
+void shunt_vq_lock(struct shunt_vq *vq);
+void shunt_vq_unlock(struct shunt_vq *vq);
+int shunt_vq_alloc(struct shunt_vq *vq);
+void shunt_vq_free(struct shunt_vq *vq);
+int shunt_vq_start(struct shunt_vq *vq);
+void shunt_vq_stop(struct shunt_vq *vq);
+void shunt_vq_break(struct shunt_vq *vq, int err);
+void shunt_vq_run(struct shunt_vq *vq);
+int shunt_vq_fetch(struct shunt_vq *vq, u32 max);
+void shunt_vq_unfetch(struct shunt_vq *vq, u32 first);
+int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len);
+int shunt_vq_push(struct shunt_vq *vq);
+int shunt_vq_suppress(struct shunt_vq *vq);
+int shunt_vq_arm(struct shunt_vq *vq);
+bool shunt_vq_pending(struct shunt_vq *vq);
+
+/* notify.c */
+void shunt_poll_init(struct shunt_poll *poll, struct shunt_vq *vq,
+		     __poll_t mask);
+void shunt_poll_start(struct shunt_poll *poll, struct file *file);
+void shunt_poll_stop(struct shunt_poll *poll);
+int shunt_notify_set_kick(struct shunt_vq *vq, int fd);
+int shunt_notify_set_ctx(struct shunt_vq *vq, struct eventfd_ctx **ctx, int fd);
+struct eventfd_ctx *shunt_notify_get_ctx(int fd);
+void shunt_notify_release(struct shunt_vq *vq);
+void shunt_notify_signal(struct eventfd_ctx *ctx);
+
+/* memory.c */
+int shunt_mem_set_table(struct shunt_dev *dev, void __user *arg);
+int shunt_mem_map_ring(struct shunt_vq *vq);
+void shunt_mem_unmap_ring(struct shunt_vq *vq);
+int shunt_mem_translate(struct shunt_vq *vq, u64 addr, u64 len, u32 access,
+			struct iovec *iov, u32 max);
+int shunt_mem_write(const struct iovec *iov, u32 nr, size_t off,
+		    const void *from, size_t len);
+int shunt_mem_read(const struct iovec *iov, u32 nr, size_t off, void *to,
+		   size_t len);
+
+/* iotlb.c */
+int shunt_iotlb_enable(struct shunt_dev *dev);
+int shunt_iotlb_find(struct shunt_vq *vq, u64 addr, u32 access,
+		     struct shunt_range *found);
+void shunt_iotlb_forget(struct shunt_dev *dev);
+ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
+			    bool nonblock);
+ssize_t shunt_dev_write_iter(struct shunt_dev *dev, struct iov_iter *from);
+__poll_t shunt_dev_poll(struct shunt_dev *dev, struct file *file,
+			poll_table *wait);
+
+/* dirty.c */
+bool shunt_log_valid(struct vhost_iotlb *umem, u64 log_base);
+bool shunt_log_ring_valid(struct shunt_vq *vq, u64 log_base, u64 log_addr);
+int shunt_log_ring(struct shunt_vq *vq, u32 off, u32 len);
+int shunt_log_req(struct shunt_vq *vq, u32 req, u64 len);
+
+static inline bool shunt_vq_has(const struct shunt_vq *vq, unsigned int bit)
+{
+	return vq->features & BIT_ULL(bit);
+}
+
+#endif
