@@ -6,6 +6,7 @@ import re
 # What the kernel prints at the start of a message when something is wrong with
 # it. A line counts when its text, after the time stamp, matches one of these.
 _START = [
+    r"-+\[ cut here \]-+",             # what was given to WARN() comes after it
     r"WARNING: ",                      # WARN_ON, lockdep, suspicious RCU usage
     r"BUG: ",                          # KASAN, lockdep, atomic sleep, bad page
     r"kernel BUG at ",
