@@ -5,11 +5,11 @@
  *
  * DOC: Theory of operation
  *
- * The line is an ordinary ISA serial port (/dev/ttyS1 in the guest, a socket
- * on the host), on purpose: it depends on no virtio code, survives a reset of
- * the guest, is part of a live migration, and causes no exit while it is
- * silent.  A measured transfer therefore sends nothing down the line between
- * its start and its end.
+ * The line is a port of QEMU's virtio-serial (/dev/vport0p1 in the guest, a
+ * socket on the host).  It comes back after a reset of the guest, moves along
+ * with a live migration, and causes no exit while it is silent; a measured
+ * transfer sends nothing down the line between its start and its end.  (An ISA
+ * serial port would do too, but costs several exits a byte.)
  *
  * Every message is one line of printable ASCII:
  *
@@ -38,12 +38,13 @@
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #define JOBS_MAX	32	/* jobs at one time */
 #define LINE_MAX_LEN	8192	/* longest line from the driver, bytes */
 #define PIECE_MAX	400	/* bytes of output in one `out` line */
+#define HANGUP_US	50000	/* pause before a line without a peer is looked at again */
+#define OPEN_TRIES	600	/* times HANGUP_US that the line may take to appear */
 
 struct job {
 	long id;	/* the driver's number; 0: slot is free */
@@ -248,8 +249,10 @@ static void hear(void)
 	ssize_t n = read(line_fd, buf + have, sizeof(buf) - 1 - have);
 	char *start = buf, *end;
 
-	if (n <= 0)
+	if (n <= 0) {
+		usleep(HANGUP_US);	/* nobody listens on the host's side, yet */
 		return;
+	}
 	have += n;
 	buf[have] = 0;
 	while ((end = strpbrk(start, "\r\n"))) {
@@ -263,19 +266,17 @@ static void hear(void)
 		have = 0;	/* no line is that long: drop it */
 }
 
+/* Open the line, which its driver may make a little later. */
 static int line_open(const char *path)
 {
-	struct termios tio;
-	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 
-	if (fd < 0 || tcgetattr(fd, &tio))
-		return -1;
-	cfmakeraw(&tio);
-	cfsetspeed(&tio, B115200);
-	tio.c_cflag |= CLOCAL;
-	tcsetattr(fd, TCSANOW, &tio);
-	tcflush(fd, TCIFLUSH);
-	return fd;
+		if (fd >= 0)
+			return fd;
+		usleep(HANGUP_US);
+	}
+	return -1;
 }
 
 int main(int argc, char **argv)
@@ -283,7 +284,7 @@ int main(int argc, char **argv)
 	sigset_t chld;
 	int sfd;
 
-	line_fd = line_open(argc > 1 ? argv[1] : "/dev/ttyS1");
+	line_fd = line_open(argc > 1 ? argv[1] : "/dev/vport0p1");
 	if (line_fd < 0) {
 		perror("agent: serial line");
 		return 1;

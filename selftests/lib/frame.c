@@ -74,8 +74,8 @@ void vg_frame(uint8_t *f, size_t len, uint32_t seq, unsigned int queue)
 	f[9] = seq >> 16;
 	f[10] = seq >> 8;
 	f[11] = seq;
-	f[12] = VG_NETS_FRAME >> 8;
-	f[13] = VG_NETS_FRAME & 0xff;
+	f[12] = VG_ETHERTYPE >> 8;
+	f[13] = VG_ETHERTYPE & 0xff;
 	vg_pattern(f + MAC_LEN, len - MAC_LEN, 0, seq);
 }
 
@@ -86,8 +86,8 @@ const char *vg_frame_check(const uint8_t *f, size_t len, uint32_t *seq, unsigned
 
 	if (len < VG_FRAME_MIN)
 		return "shorter than an Ethernet header";
-	if (f[0] != 0x02 || f[1] != 0x5e || f[6] != 0x06 || f[12] != VG_NETS_FRAME >> 8 ||
-	    f[13] != (VG_NETS_FRAME & 0xff))
+	if (f[0] != 0x02 || f[1] != 0x5e || f[6] != 0x06 || f[12] != VG_ETHERTYPE >> 8 ||
+	    f[13] != (VG_ETHERTYPE & 0xff))
 		return "not one of ours";
 	want = f[3] << 16 | f[4] << 8 | f[5];
 	*seq = (uint32_t)f[8] << 24 | f[9] << 16 | f[10] << 8 | f[11];

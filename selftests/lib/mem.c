@@ -212,3 +212,49 @@ bool vg_filled(const struct vg_mem *m, uint64_t gpa, int byte, uint64_t len)
 	}
 	return true;
 }
+
+struct vg_pages *vg_pages_new(const struct vg_mem *m)
+{
+	struct vg_pages *p = calloc(1, sizeof(*p));
+	size_t bytes;
+
+	kt_check(p, "no memory");
+	p->n = vg_mem_end(m) / VG_PAGE;
+	bytes = round_up(p->n / 8 + 8, VG_PAGE);
+	/* A guard behind it, like behind a region: the log is written by the device. */
+	p->bits = mmap(NULL, bytes + VG_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	kt_check(p->bits != MAP_FAILED, "mmap: %m");
+	kt_sys(mprotect(p->bits, bytes, PROT_READ | PROT_WRITE));
+	return p;
+}
+
+void vg_pages_clear(struct vg_pages *p)
+{
+	uint64_t i;
+
+	for (i = 0; i < p->n / 8 + 1; i++)
+		__atomic_store_n(&p->bits[i], 0, __ATOMIC_SEQ_CST);
+}
+
+void vg_pages_add(struct vg_pages *p, uint64_t gpa, uint64_t len)
+{
+	uint64_t i;
+
+	for (i = gpa / VG_PAGE; len && i <= (gpa + len - 1) / VG_PAGE; i++)
+		p->bits[i / 8] |= 1 << i % 8;
+}
+
+bool vg_pages_has(const struct vg_pages *p, uint64_t page)
+{
+	return __atomic_load_n(&p->bits[page / 8], __ATOMIC_SEQ_CST) >> page % 8 & 1;
+}
+
+int64_t vg_pages_extra(const struct vg_pages *a, const struct vg_pages *b)
+{
+	uint64_t i;
+
+	for (i = 0; i < a->n; i++)
+		if (vg_pages_has(a, i) && !vg_pages_has(b, i))
+			return i;
+	return -1;
+}

@@ -317,6 +317,18 @@ static void check_holes(const struct vg_mem *m, const struct vg_buf *b, uint32_t
 		 "bytes behind the last segment of a buffer were written");
 }
 
+static void note_written(struct vg_pages *p, const struct vg_buf *b, uint32_t len)
+{
+	unsigned int i;
+
+	for (i = 0; len; i++) {
+		uint32_t n = len < b->seg[i].len ? len : b->seg[i].len;
+
+		vg_pages_add(p, b->seg[i].gpa, n);
+		len -= n;
+	}
+}
+
 /* Gather the first @len bytes of the segments of @b. */
 static void buf_gather(const struct vg_mem *m, const struct vg_buf *b, uint8_t *to,
 		       uint32_t len)
@@ -347,6 +359,8 @@ static uint32_t rx_one(struct vg_queue *q, uint8_t *to, size_t room, bool last)
 		 b->cap - len);
 	kt_check(len <= room, "received frame is longer than %zu bytes", room);
 	check_holes(q->net->mem, b, len);
+	if (q->net->wrote)
+		note_written(q->net->wrote, b, len);
 	buf_gather(q->net->mem, b, to, len);
 	b->busy = false;
 	return len;

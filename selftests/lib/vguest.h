@@ -85,6 +85,20 @@ bool vg_filled(const struct vg_mem *m, uint64_t gpa, int byte, uint64_t len);
 /* One past the highest guest address. */
 uint64_t vg_mem_end(const struct vg_mem *m);
 
+/* A set of pages of guest memory, one bit each, in the layout of vhost's dirty log. */
+struct vg_pages {
+	uint8_t *bits;
+	uint64_t n;	/* pages */
+};
+
+struct vg_pages *vg_pages_new(const struct vg_mem *m);
+void vg_pages_clear(struct vg_pages *p);
+/* Add the pages of [gpa, gpa+len). */
+void vg_pages_add(struct vg_pages *p, uint64_t gpa, uint64_t len);
+bool vg_pages_has(const struct vg_pages *p, uint64_t page);
+/* The first page that is in @a and not in @b; -1 when there is none. */
+int64_t vg_pages_extra(const struct vg_pages *a, const struct vg_pages *b);
+
 /* ---- vring.c, vring_split.c: virtqueues, the driver's side ---- */
 
 enum vg_ring_layout { VG_SPLIT };
@@ -232,7 +246,7 @@ void vg_iotlb_stop(struct vg_dev *d);
 
 /* ---- tap.c: the host's side ---- */
 
-#define VG_NETS_FRAME	0x88b5	/* ethertype for local experiments */
+#define VG_ETHERTYPE	0x88b5	/* ethertype for local experiments */
 
 /* A network namespace of its own for this process, IPv6 off. */
 void vg_netns(void);
@@ -323,6 +337,7 @@ struct vg_net {
 	int packet;		/* the host's end */
 	unsigned int hdr_len;
 	bool mergeable;
+	struct vg_pages *wrote;	/* when set: what the device is seen to write */
 };
 
 /* Bring up a card on a TAP in a network namespace of its own, running. */
@@ -356,6 +371,9 @@ void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len,
 bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len,
 		  struct virtio_net_hdr *h, int ms);
 
+/* Throw away what came out of the TAP. */
+void vg_host_drain(struct vg_net *n);
+
 /**
  * struct vg_traffic - checked traffic over a card
  * @tx: frames from each queue of the guest to the host
@@ -364,6 +382,7 @@ bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len,
  * @max: largest frame, that of the card when 0
  * @window: frames under way each way, 64 when 0
  * @spread: the host's frames are IP/UDP flows over all queues
+ * @every: sizes go up one by one instead of scattered
  * @hook: called each round, may do something to the card
  */
 struct vg_traffic {
@@ -371,6 +390,7 @@ struct vg_traffic {
 	size_t min, max;
 	unsigned int window;
 	bool spread;
+	bool every;
 	void (*hook)(struct vg_net *n, void *arg);
 	void *arg;
 	/* state and results */

@@ -73,6 +73,14 @@ class Nic:
             net.close_all(taps)
             raise
 
+    def by_tool(self):
+        """The command `shunt net exec` that opens TAP and device, and starts QEMU with them."""
+        command = [os.path.join(TOP, 'build/tools/shunt'), 'net', 'exec', '--tap', self.tap,
+                   '--queues', str(self.queues), '--device', net.peer_device(self.peer)]
+        if self.bridge:
+            command += ['--bridge', self.bridge]
+        return command + ['--']
+
     def netdev(self, taps, vhosts):
         """The -netdev properties for these fds (numbers or names)."""
         props = {'type': 'tap', 'id': f'n-{self.name}', 'fds': ':'.join(map(str, taps)),
@@ -107,17 +115,18 @@ class Guest:
     The VMM has its own copies of TAP and vhost descriptors only; this process keeps none.
     """
 
-    def __init__(self, nics, memory=256, cpus=2, qemu_args=(), incoming=False, wrap=()):
+    def __init__(self, nics, memory=256, cpus=2, qemu_args=(), incoming=False,
+                 by_tool=False):
         """
         memory: MiB.  incoming: wait for a migration instead of booting.
-        wrap: a command that starts QEMU (its words go before QEMU's own).
+        by_tool: let `shunt net exec` open the (one) card's TAP and device and start QEMU.
         """
         self.nics = list(nics)
         self.line = Line()
         self.dir = tempfile.mkdtemp(prefix='shunt-guest-')
         self.console = os.path.join(self.dir, 'console')
         self._memory, self._cpus, self._incoming = memory, cpus, incoming
-        self._qemu_args, self._wrap = list(qemu_args), list(wrap)
+        self._qemu_args, self._by_tool = list(qemu_args), by_tool
         self.qemu = None
         self.qmp = None
 
@@ -139,15 +148,17 @@ class Guest:
 
     def _command(self, nets):
         kver = kernel_version()
-        command = self._wrap + [
+        command = self.nics[0].by_tool() if self._by_tool else []
+        command += [
             _QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-enable-kvm',
             '-machine', 'pc', '-cpu', os.environ.get('SHUNT_GUEST_CPU', 'host'),
             '-smp', str(self._cpus), '-m', str(self._memory),
-            '-kernel', f'/boot/vmlinuz-{kver}', '-initrd', f'{IMAGES}/{kver}/initrd.cpio',
+            '-kernel', f'{IMAGES}/{kver}/kernel', '-initrd', f'{IMAGES}/{kver}/initrd.cpio',
             '-append', _APPEND,
             '-chardev', f'file,id=console,path={self.console}', '-serial', 'chardev:console',
             '-chardev', f'socket,id=agent,path={self._path("agent")},server=on,wait=off',
-            '-serial', 'chardev:agent',
+            '-device', 'virtio-serial-pci,max_ports=2',
+            '-device', 'virtserialport,nr=1,chardev=agent,name=agent',
             '-qmp', f'unix:{self._path("qmp")},server=on,wait=off']
         for nic, fds in nets:
             command += ['-netdev', _option(nic.netdev(*fds)), '-device', _option(nic.device())]
@@ -162,14 +173,17 @@ class Guest:
         nets = []
         try:
             for nic in self.nics:
-                nets.append((nic, nic.open()))
-            fds = [fd for _, pair in nets for part in pair for fd in part]
+                fds = (['%TAPFDS%'], ['%VHOSTFDS%']) if self._by_tool else nic.open()
+                nets.append((nic, fds))
+            passed = [fd for _, pair in nets for part in pair for fd in part
+                      if isinstance(fd, int)]
             with open(self._path('qemu.log'), 'wb') as log:
-                self.qemu = subprocess.Popen(self._command(nets), pass_fds=fds, stdout=log,
+                self.qemu = subprocess.Popen(self._command(nets), pass_fds=passed, stdout=log,
                                              stderr=log, stdin=subprocess.DEVNULL)
         finally:
-            for _, (taps, vhosts) in nets:
-                net.close_all(taps + vhosts)
+            if not self._by_tool:
+                for _, (taps, vhosts) in nets:
+                    net.close_all(taps + vhosts)
         try:
             self.qmp = Qmp(self._path('qmp'))
             self.line.connect(self._path('agent'))

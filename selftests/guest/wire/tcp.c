@@ -8,6 +8,9 @@
  * answers with a struct verdict: what it counted, and where the first wrong
  * byte was.  A transfer is good when the sender's count and the receiver's are
  * the same and nothing was wrong, so a stream that is cut short fails too.
+ *
+ * An order without a limit goes on until the client gets SIGUSR1; where the
+ * server is the sender, the client then sends it one byte.
  */
 #include <errno.h>
 #include <signal.h>
@@ -40,6 +43,14 @@ struct verdict {
 	uint64_t bytes;		/* received */
 	uint64_t wrong_at;	/* offset of the first wrong byte + 1, 0: none */
 };
+
+static volatile sig_atomic_t stop;
+
+static void on_usr1(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
 
 static int read_all(int fd, void *data, size_t len)
 {
@@ -83,6 +94,16 @@ static void stall_limit(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
 
+/* Has the other side asked for the end of a stream without a limit? */
+static int asked_to_stop(int fd, const struct order *order)
+{
+	char byte;
+
+	if (order->bytes || order->usec)
+		return 0;
+	return stop || recv(fd, &byte, 1, MSG_DONTWAIT) > 0;
+}
+
 /* Send a stream, shut the half down and take the verdict.  0 when all is well. */
 static int stream_send(int fd, const struct order *order, uint64_t *sent)
 {
@@ -91,7 +112,8 @@ static int stream_send(int fd, const struct order *order, uint64_t *sent)
 	struct verdict verdict;
 	int ret = -1;
 
-	while ((!order->bytes || at < order->bytes) && (!end || now_us() < end)) {
+	while ((!order->bytes || at < order->bytes) && (!end || now_us() < end) &&
+	       !asked_to_stop(fd, order)) {
 		size_t len = PATTERN_WINDOW;
 
 		if (order->bytes && order->bytes - at < len)
@@ -121,9 +143,10 @@ out:
 }
 
 /* Receive a stream to its end and give the verdict.  0 when all is well. */
-static int stream_receive(int fd, uint64_t seed, uint64_t *received)
+static int stream_receive(int fd, const struct order *order, uint64_t *received)
 {
-	unsigned char *pattern = pattern_make(seed), *buf = malloc(PATTERN_WINDOW);
+	unsigned char *pattern = pattern_make(order->seed), *buf = malloc(PATTERN_WINDOW);
+	int endless = !order->bytes && !order->usec;
 	struct verdict verdict = { 0 };
 	ssize_t n;
 
@@ -132,6 +155,11 @@ static int stream_receive(int fd, uint64_t seed, uint64_t *received)
 	while ((n = recv(fd, buf, PATTERN_WINDOW, 0)) > 0 || (n < 0 && errno == EINTR)) {
 		const unsigned char *want = pattern_at(pattern, verdict.bytes);
 
+		if (stop && endless) {
+			if (write_all(fd, "s", 1))
+				break;
+			endless = 0;
+		}
 		if (n < 0)
 			continue;
 		if (!verdict.wrong_at && memcmp(buf, want, n)) {
@@ -166,7 +194,7 @@ static int serve_one(int fd)
 	if (read_all(fd, &order, sizeof(order)) || order.magic != ORDER_MAGIC)
 		return 1;
 	if (order.way == WAY_UP)
-		return stream_receive(fd, order.seed, &bytes) ? 1 : 0;
+		return stream_receive(fd, &order, &bytes) ? 1 : 0;
 	return stream_send(fd, &order, &bytes) ? 1 : 0;
 }
 
@@ -206,7 +234,7 @@ static int client_one(const char *host, int port, const struct order *order)
 	if (order->way == WAY_UP)
 		ret = stream_send(fd, order, &bytes);
 	else
-		ret = stream_receive(fd, order->seed, &bytes);
+		ret = stream_receive(fd, order, &bytes);
 	if (!ret && order->way == WAY_DOWN && order->bytes && bytes != order->bytes) {
 		printf("failed: %llu bytes ordered, %llu came\n",
 		       (unsigned long long)order->bytes, (unsigned long long)bytes);
@@ -227,6 +255,7 @@ int cmd_tcp(int argc, char **argv)
 {
 	int port, streams, status, failed = 0, n = 0;
 	struct order order = { .magic = ORDER_MAGIC };
+	struct sigaction sa = { .sa_handler = on_usr1 };
 	uint64_t start = now_us();
 
 	errno = 0;
@@ -236,8 +265,9 @@ int cmd_tcp(int argc, char **argv)
 	order.bytes = strtoull(argv[4], NULL, 10) << 20;
 	order.usec = strtoull(argv[5], NULL, 10) * 1000000;
 	streams = atoi(argv[6]);
-	if (streams < 1 || streams > STREAMS_MAX || (!order.bytes && !order.usec))
-		die("tcp: 1 to 32 streams, with an end");
+	if (streams < 1 || streams > STREAMS_MAX)
+		die("tcp: 1 to 32 streams");
+	sigaction(SIGUSR1, &sa, NULL);
 	for (int i = 0; i < streams; i++) {
 		for (enum way way = WAY_UP; way <= WAY_DOWN; way++) {
 			if ((way == WAY_UP && !strcmp(argv[3], "down")) ||
@@ -249,8 +279,8 @@ int cmd_tcp(int argc, char **argv)
 				exit(client_one(argv[1], port, &order));
 		}
 	}
-	while (wait(&status) > 0)
-		failed += !!status;
+	for (pid_t pid; (pid = wait(&status)) > 0 || errno == EINTR; )
+		failed += pid > 0 && status;
 	if (failed)
 		return 1;
 	printf("ok transfers=%d usec=%llu\n", n, (unsigned long long)(now_us() - start));
@@ -281,7 +311,7 @@ int cmd_hold(int argc, char **argv)
 		die("hold: no order came");
 	sigwait(&usr1, &sig);
 	stall_limit(fd);
-	ret = stream_receive(fd, order.seed, &bytes);
+	ret = stream_receive(fd, &order, &bytes);
 	if (!ret)
 		printf("ok bytes=%llu\n", (unsigned long long)bytes);
 	return ret ? 1 : 0;

@@ -94,7 +94,7 @@ static const struct {
 	const char *usage;
 } commands[] = {
 	{ "serve", cmd_serve, "PORT: TCP peer and UDP echo, for ever" },
-	{ "tcp", cmd_tcp, "HOST PORT up|down|both MIB SECONDS STREAMS: end at whichever is not 0" },
+	{ "tcp", cmd_tcp, "HOST PORT up|down|both MIB SECONDS STREAMS: until a limit or SIGUSR1" },
 	{ "hold", cmd_hold, "PORT: leave what arrives in the socket until SIGUSR1, then verify" },
 	{ "udp", cmd_udp, "HOST PORT FIRST LAST STEP: echo of every size, content compared" },
 	{ "rtt", cmd_rtt, "HOST PORT COUNT SIZE: median and mean time of a UDP echo" },

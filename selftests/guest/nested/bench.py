@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest between tests: one NIC on a bridge of the host, traffic servers on both sides."""
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+
+from . import net
+from .vm import WIRE, Guest, GuestError, LineError, Nic
+
+BRIDGE = 'shunt-gbr'
+TAPS = ('shunt-gtap0', 'shunt-gtap1')
+HOST, GUEST, PREFIX = '10.77.0.1', '10.77.0.2', 24
+PORT = 7000         # `wire serve` on both sides
+HOLD_PORT = 7001    # `wire hold` in the guest
+QUEUES = 2
+
+# What a guest's kernel says when its network device or its memory went wrong.
+_COMPLAINTS = re.compile(
+    r'^.*(?:is not a head|virtio_net .*(?:error|fail)|NETDEV WATCHDOG|BUG[: ]|WARNING: |Oops|'
+    r'general protection fault|Kernel panic|bad gso|bogus|Bad page|list_(?:add|del) corruption|'
+    r'rx csum|hw csum failure).*$', re.MULTILINE)
+
+
+def host_run(*words, timeout=300):
+    """Run a program of the host; returns its output, GuestError when it fails."""
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          timeout=timeout, check=False)
+    if done.returncode:
+        raise GuestError(f'on the host: {" ".join(words)}: exit status {done.returncode}\n'
+                         f'{done.stdout.strip()}')
+    return done.stdout
+
+
+def numbers(text):
+    """The key=number pairs of what `wire` printed last."""
+    return {key: int(value) for key, value in re.findall(r'([\w.]+)=(\d+)\b', text)}
+
+
+class Bench:
+    """The network of one peer, and its guest, made anew when it is not alive."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self._stack = contextlib.ExitStack()
+        self._guest = None
+        self._seen = 0          # length of the guest's console that has been looked at
+        self._old = ''          # complaints of guests that are gone
+
+    def __enter__(self):
+        net.remove_link(BRIDGE)
+        net.make_bridge(BRIDGE, f'{HOST}/{PREFIX}')
+        self._stack.callback(net.remove_link, BRIDGE)
+        # pylint: disable=consider-using-with
+        serve = subprocess.Popen((WIRE, 'serve', str(PORT)), stdout=subprocess.DEVNULL)
+        self._stack.callback(serve.wait)
+        self._stack.callback(serve.kill)
+        return self
+
+    def __exit__(self, *what):
+        self.drop()
+        self._stack.close()
+
+    def nic(self, tap=TAPS[0]):
+        """The guest's card, on this TAP."""
+        return Nic('nic0', self.peer, tap, QUEUES, bridge=BRIDGE, number=1)
+
+    def settle(self, guest):
+        """Give a guest that has just booted its network and its server."""
+        guest.set_address(f'{GUEST}/{PREFIX}')
+        guest.run(f'wire queues eth0 {QUEUES}')
+        guest.line.start(f'exec wire serve {PORT}').wait_output('ready')
+
+    def guest(self, by_tool=False):
+        """The guest, alive and on the network.  by_tool: see Guest, where it must be booted."""
+        if self._guest:
+            try:
+                self._guest.line.hello(30)
+                return self._guest
+            except LineError:
+                self.drop()
+        guest = Guest([self.nic()], by_tool=by_tool)
+        try:
+            guest.boot()
+            self.settle(guest)
+        except BaseException:
+            guest.__exit__(None, None, None)
+            raise
+        self.adopt(guest)
+        return guest
+
+    def adopt(self, guest):
+        """Make a guest (also one that has migrated here) the one of this bench."""
+        self._guest = guest
+        self._seen = 0
+
+    def drop(self):
+        """End the guest, if there is one."""
+        if self._guest:
+            self._old = self.complaints()
+            self._guest.__exit__(None, None, None)
+            self._guest = None
+
+    def complaints(self):
+        """What the guest's kernel has complained about since the last call."""
+        old, self._old = self._old, ''
+        if not self._guest:
+            return old
+        text = self._guest.console_text()
+        new, self._seen = text[self._seen:], len(text)
+        found = _COMPLAINTS.findall(new)
+        return old + ('\nthe guest reports:\n' + '\n'.join(found[:20]) if found else '')
+
+    def traffic(self, way='both', streams=1):
+        """Start TCP traffic from the guest to the host's server, until stop_traffic()."""
+        return self.guest().line.start(f'exec wire tcp {HOST} {PORT} {way} 0 0 {streams}')
+
+    @staticmethod
+    def stop_traffic(job):
+        """End traffic(); GuestError when a byte was wrong or missing.  Returns its output."""
+        job.kill(10)    # SIGUSR1
+        if job.wait():
+            raise GuestError(f'{job.command}: {job.output.strip()}')
+        return job.output
+
+    def transfer(self, mib=4):
+        """Checked TCP transfers both ways at once, by the guest's and by the host's initiative."""
+        self.guest().run(f'wire tcp {HOST} {PORT} both {mib} 0 1')
+        host_run(WIRE, 'tcp', GUEST, str(PORT), 'both', str(mib), '0', '1')
+
+    def guest_counters(self, guest):
+        """Counters of the guest's eth0, by name."""
+        text = guest.run('cd /sys/class/net/eth0/statistics && grep . *packets *bytes *dropped')
+        return {key: int(value) for key, value in re.findall(r'(\w+):(\d+)', text)}
+
+    def quiet(self, guest):
+        """Wait until no packets move any more; returns (guest counters, TAP counters)."""
+        before = None
+        for _ in range(100):
+            now = self.guest_counters(guest), net.counters(TAPS[0])
+            if now == before:
+                return now
+            before = now
+            time.sleep(0.3)
+        raise GuestError('the network does not become quiet')
+
+
+def vhost_users(pid):
+    """How many TAP and vhost descriptors a process has open."""
+    count = 0
+    for fd in os.listdir(f'/proc/{pid}/fd'):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f'/proc/{pid}/fd/{fd}')
+            count += target in ('/dev/net/tun', '/dev/vhost-net', '/dev/shunt-net')
+    return count

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * bad_fuzz.c - random requests and random rings, from a seed that is printed:
+ * whatever the answers are, the host lives and a new device works
+ *
+ * SHUNT_TEST_SEED repeats a run.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vguest.h"
+
+static uint64_t state;
+
+static void seed(uint64_t def)
+{
+	const char *s = getenv("SHUNT_TEST_SEED");
+
+	state = s ? strtoull(s, NULL, 0) : def;
+	kt_note("seed %llu", (unsigned long long)state);
+}
+
+static uint64_t rnd(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static unsigned int below(unsigned int n)
+{
+	return (rnd() >> 11) % n;
+}
+
+/* Numbers near which mistakes live. */
+static uint64_t odd_number(const struct vg_net *n)
+{
+	const struct vg_region *r = &n->mem->r[below(n->mem->n)];
+	const uint64_t pick[] = {
+		0, 1, 2, 4096, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000ull, ~0ull,
+		~0ull - 4095, 1ull << 47, (1ull << 47) - 4096, 0xffff888000000000ull, 1ull << 63,
+		r->gpa, r->gpa + r->size, r->gpa + r->size - 1, (uintptr_t)r->va,
+		(uintptr_t)r->va + r->size, (uintptr_t)r->va + r->size - 8, rnd(), rnd() >> 32,
+		below(70000), below(300),
+	};
+
+	return pick[below(ARRAY_SIZE(pick))];
+}
+
+static int some_fd(const struct vg_net *n, const int *fds, unsigned int nr)
+{
+	const struct vg_queue *q = &n->q[0];
+
+	switch (below(8)) {
+	case 0: return -1;
+	case 1: return q->dev.fd;
+	case 2: return q->ring[below(2)].kick;
+	case 3: return q->ring[below(2)].call;
+	case 4: return odd_number(n);
+	case 5: return fds[below(nr)];
+	default: return q->backend;
+	}
+}
+
+static void one_ioctl(struct vg_net *n, const int *fds, unsigned int nfds)
+{
+	struct vg_queue *q = &n->q[0];
+	unsigned int i = below(20) ? below(2) : odd_number(n);
+	struct vg_ring *r = &q->ring[i % 2];
+	uint64_t v = below(3) ? q->dev.features ^ BIT(below(64)) : odd_number(n);
+	int fd = q->dev.fd, f = some_fd(n, fds, nfds);
+	struct vhost_memory_region mr[4];
+	struct vhost_iotlb_msg *m;
+	struct vhost_msg_v2 msg;
+	unsigned int k;
+
+	switch (below(22)) {
+	case 0:
+		vg_set_features(fd, v);
+		break;
+	case 1:
+		ioctl(fd, VHOST_SET_OWNER);
+		break;
+	case 2:
+		if (!below(10))
+			ioctl(fd, VHOST_RESET_OWNER);
+		break;
+	case 3:
+		vg_set_mem(fd, n->mem);
+		break;
+	case 4:
+		for (k = 0; k < 4; k++)
+			mr[k] = (struct vhost_memory_region){
+				odd_number(n), odd_number(n), odd_number(n), below(2)
+			};
+		vg_set_mem_raw(fd, mr, below(5), !below(8));
+		break;
+	case 5:
+		v = odd_number(n);
+		ioctl(fd, VHOST_SET_LOG_BASE, &v);
+		break;
+	case 6:
+		ioctl(fd, VHOST_SET_LOG_FD, &f);
+		break;
+	case 7:
+		vg_vring_state(fd, VHOST_SET_VRING_NUM, i, below(2) ? r->num : odd_number(n));
+		break;
+	case 8:
+		vg_vring_state(fd, VHOST_SET_VRING_BASE, i, below(3) ? vg_used_idx(r)
+								     : odd_number(n));
+		break;
+	case 9:
+	case 10:
+		vg_vring_addr(fd, i, below(2), (uintptr_t)r->desc, (uintptr_t)r->avail,
+			      (uintptr_t)r->used, r->used_gpa);
+		break;
+	case 11:
+		vg_vring_addr(fd, i, below(3), odd_number(n), odd_number(n), odd_number(n),
+			      odd_number(n));
+		break;
+	case 12:
+		vg_vring_file(fd, VHOST_SET_VRING_KICK, i, below(2) ? r->kick : f);
+		break;
+	case 13:
+		vg_vring_file(fd, VHOST_SET_VRING_CALL, i, below(2) ? r->call : f);
+		break;
+	case 14:
+		vg_vring_file(fd, VHOST_SET_VRING_ERR, i, below(2) ? r->err : f);
+		break;
+	case 15:
+	case 16:
+		vg_vring_file(fd, VHOST_NET_SET_BACKEND, i, f);
+		break;
+	case 17:
+		vg_vring_state(fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, i, below(200));
+		break;
+	case 18:
+		v = odd_number(n);
+		ioctl(fd, VHOST_SET_BACKEND_FEATURES, &v);
+		break;
+	case 19:
+		memset(&msg, 0, sizeof(msg));
+		m = &msg.iotlb;
+		msg.type = below(4);
+		*m = (struct vhost_iotlb_msg){
+			odd_number(n), odd_number(n), odd_number(n), below(4), below(7)
+		};
+		if (write(fd, &msg, below(4) ? sizeof(msg) : below(sizeof(msg))) < 0)
+			break;
+		break;
+	case 20:
+		if (read(fd, &msg, below(3) ? sizeof(msg) : below(sizeof(msg))) < 0)
+			break;
+		break;
+	case 21:
+		ioctl(fd, _IOC(below(4), VHOST_VIRTIO, below(256), below(128)), odd_number(n));
+		break;
+	}
+}
+
+static void set_up(struct vg_net *n)
+{
+	struct vg_queue *q = &n->q[0];
+	unsigned int i;
+
+	ioctl(q->dev.fd, VHOST_SET_OWNER);
+	vg_set_features(q->dev.fd, q->dev.features);
+	vg_set_mem(q->dev.fd, n->mem);
+	for (i = 0; i < 2; i++) {
+		vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, -1);
+		vg_vring_state(q->dev.fd, VHOST_SET_VRING_NUM, i, q->ring[i].num);
+		vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, i, vg_used_idx(&q->ring[i]));
+		vg_vring_addr(q->dev.fd, i, 0, (uintptr_t)q->ring[i].desc,
+			      (uintptr_t)q->ring[i].avail, (uintptr_t)q->ring[i].used, 0);
+		vg_vring_file(q->dev.fd, VHOST_SET_VRING_KICK, i, q->ring[i].kick);
+		vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, q->backend);
+	}
+}
+
+/* A frame for the ring to chew on, both ways. */
+static void feed(struct vg_net *n)
+{
+	static uint8_t f[10 + 300];
+	unsigned int i;
+
+	vg_frame(f + 10, 300, 1, 0);
+	/* The socket may be full: nobody takes the frames. */
+	if (write(n->packet, f, sizeof(f)) < 0)
+		usleep(100);
+	for (i = 0; i < 2; i++)
+		eventfd_write(n->q[0].ring[i].kick, 1);
+}
+
+/* The old device goes, and a new one works. */
+static void after(struct vg_net *n)
+{
+	close(n->q[0].dev.fd);
+	close(n->q[0].backend);
+	close(n->packet);
+	usleep(100000);
+	vg_alive(vg_net_new(&(struct vg_opts){ .frame = 1514 }));
+}
+
+static void fuzz_ioctls(long number)
+{
+	struct vg_opts o = { .frame = 1514, .depth = 16 };
+	unsigned int rounds = kt_scale(20000, 4000), i;
+	int fds[3] = { kt_sys(eventfd(0, 0)), kt_sys(open("/dev/null", O_RDWR)), 0 };
+	struct vg_net *n = vg_net_new(&o);
+
+	seed(0x5eed0000 + number);
+	fds[2] = n->packet;
+	kt_sys(fcntl(n->q[0].dev.fd, F_SETFL, O_NONBLOCK));
+	for (i = 0; i < rounds; i++) {
+		if (i % 64 == 0)
+			set_up(n);
+		if (i % 16 == 0)
+			feed(n);
+		one_ioctl(n, fds, ARRAY_SIZE(fds));
+	}
+}
+
+/*
+ * Requests at random, by a process of its own: it may tell the device to write
+ * into its own memory, and so may die. Only the host must not mind.
+ */
+static void ioctls(long number)
+{
+	int status;
+	pid_t pid = kt_sys(fork());
+
+	if (!pid) {
+		fuzz_ioctls(number);
+		_exit(0);
+	}
+	kt_sys(waitpid(pid, &status, 0));
+	if (WIFSIGNALED(status))
+		kt_note("the process had itself written over: signal %d", WTERMSIG(status));
+	else
+		kt_check(!WEXITSTATUS(status), "the process failed");
+	vg_alive(vg_net_new(&(struct vg_opts){ .frame = 1514 }));
+}
+
+/* A descriptor at random, more often sensible than not. */
+static void random_desc(struct vg_net *n, struct vring_desc *d, unsigned int num)
+{
+	const struct vg_region *r = &n->mem->r[1 + below(n->mem->n - 1)];
+
+	d->addr = below(8) ? r->gpa + below(r->size) : odd_number(n);
+	d->len = below(8) ? below(3000) : odd_number(n);
+	d->flags = below(16) ? below(4) : rnd();
+	d->next = below(16) ? below(num) : rnd();
+}
+
+/* Rings at random: descriptors, tables, heads and indices. */
+static void rings(long number)
+{
+	struct vg_opts o = {
+		.frame = 1514, .depth = 16, .num = 64,
+		.features = number % 2 ? VG_BASIC : VG_BASIC & ~BIT(VIRTIO_RING_F_EVENT_IDX),
+		.busyloop = number % 3 ? 0 : 50,
+	};
+	unsigned int rounds = kt_scale(1500, 300), round, i, k, erred = 0;
+	struct vg_net *n = vg_net_new(&o);
+	struct vg_queue *q = &n->q[0];
+	struct vring_desc d;
+
+	seed(0xfeed0000 + number);
+	if (number % 4 == 3) {
+		struct vg_pages *log = vg_pages_new(n->mem);
+		uint64_t base = (uintptr_t)log->bits;
+
+		kt_sys(ioctl(q->dev.fd, VHOST_SET_LOG_BASE, &base));
+		kt_sys(vg_set_features(q->dev.fd, o.features | BIT(VHOST_F_LOG_ALL)));
+	}
+	for (round = 0; round < rounds; round++) {
+		for (k = 0; k < 2; k++) {
+			struct vg_ring *r = &q->ring[k];
+
+			for (i = 0; i < r->num; i++) {
+				random_desc(n, &d, r->num);
+				if (below(2))
+					d.flags = k == VG_RX ? d.flags | VRING_DESC_F_WRITE
+							     : d.flags & ~VRING_DESC_F_WRITE;
+				if (!below(3)) {
+					/* a table of random entries somewhere in a region */
+					uint64_t at = n->mem->r[1].gpa + 16 * below(1000);
+					struct vring_desc t;
+
+					random_desc(n, &t, 8);
+					vg_put(n->mem, at + 16 * below(8), &t, 16);
+					d = (struct vring_desc){ at, below(9) * 16,
+								 VRING_DESC_F_INDIRECT, 0 };
+				}
+				vg_desc(r, i, d.addr, d.len, d.flags, d.next);
+				r->avail->ring[i] = below(16) ? below(r->num) : rnd();
+			}
+			r->avail->flags = below(4) ? 0 : rnd();
+			__atomic_store_n(&r->avail->idx, vg_used_idx(r) + (below(16) ? below(r->num)
+							 : rnd()), __ATOMIC_RELEASE);
+			/* while it is being read: the used ring is ours to spoil, too */
+			if (!below(8))
+				r->used->idx = rnd();
+		}
+		feed(n);
+		vg_host_drain(n);
+		for (k = 0; k < 2; k++) {
+			if (!vg_ring_erred(&q->ring[k], 0) && below(50))
+				continue;
+			erred++;
+			kt_sys(vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, k, -1));
+			kt_sys(vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, k,
+					      vg_used_idx(&q->ring[k])));
+			vg_queue_start(q, k);
+		}
+	}
+	kt_note("%u restarts in %u rounds", erred, rounds);
+	kt_check(erred > rounds / 100, "hardly a ring erred");
+	after(n);
+}
+
+static const struct kt_case cases[] = {
+	{ "requests at random, 1", ioctls, 1 },
+	{ "requests at random, 2", ioctls, 2 },
+	{ "requests at random, 3", ioctls, 3 },
+	{ "rings at random, 0", rings, 0 },
+	{ "rings at random, 1", rings, 1 },
+	{ "rings at random, 2, logged", rings, 3 },
+	{ "rings at random, 3, logged", rings, 7 },
+};
+
+int main(int argc, char **argv)
+{
+	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));
+}

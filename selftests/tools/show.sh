@@ -1,0 +1,172 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck disable=SC2317 # the cases are called by name
+#
+# 'shunt net show' tells what the kernel tells. Needs a shunt device: stock vhost-net tells nothing.
+
+. "$(dirname "$0")/ktap.sh"
+
+BR=ttbr0
+COUNT=23
+
+# start [OPTION...]: a carrier in the background that holds its running rings; $holder is its PID.
+start() {
+	mkfifo "$WORK/stdin"
+	: >"$WORK/carrier"
+	"$SHUNT" net exec --device "$SHUNT_DEV" --bridge "$BR" "$@" -- \
+		"${CARRIER:-$TESTS/carrier}" "$COUNT" 7 hold <"$WORK/stdin" >"$WORK/carrier" &
+	holder=$!
+	exec 8>"$WORK/stdin"
+	wait_for grep -q ready "$WORK/carrier"
+}
+
+stop() {
+	exec 8>&-
+	wait "$holder"
+	rm "$WORK/stdin"
+}
+
+# tell EXPRESSION: value of a Python expression about the JSON d in $WORK/out.
+tell() {
+	python3 -c "import json,sys; d = json.load(open('$WORK/out')); print($1)"
+}
+
+is() {
+	[ "$1" = "$2" ] || fail "'$1' instead of '$2'"
+}
+
+test_with_no_device_open_the_list_is_empty() {
+	works "$SHUNT" net show -j
+	is "$(tell 'd == {"complete": True, "unreadable_processes": 0, "devices": []}')" True
+	works "$SHUNT" net show
+	is "$(wc -l <"$WORK/out")" 1
+}
+
+test_a_stock_device_is_not_taken_for_ours() {
+	[ -e /dev/vhost-net ] || skip "no stock vhost-net here"
+	works "$SHUNT" net exec --device /dev/vhost-net -- "$SHUNT" net show -j
+	is "$(tell 'd["devices"]')" '[]'
+}
+
+test_the_JSON_says_what_fdinfo_says() {
+	start --queues 2 --tap ttx
+	works "$SHUNT" net show -j
+	# Traffic of the kernel's own may come in between: equal in one of several tries.
+	wait_for python3 "$TOP/selftests/tools/compare_fdinfo.py" "$SHUNT" "$holder" 2
+	stop
+}
+
+test_the_JSON_has_the_facts() {
+	start --tap ttx
+	works "$SHUNT" net show -j
+	is "$(tell 'len(d["devices"])')" 1
+	is "$(tell 'd["devices"][0]["device"]')" net
+	is "$(tell 'd["devices"][0]["owner"]')" "$holder"
+	is "$(tell 'd["devices"][0]["taps"]')" "['ttx']"
+	is "$(tell 'd["devices"][0]["regions"]')" 1
+	is "$(tell 'd["devices"][0]["feature_names"]')" "['mrg-rxbuf', 'version-1']"
+	is "$(tell 'int(d["devices"][0]["features"], 16) == 1 << 15 | 1 << 32')" True
+	is "$(tell '[h["pid"] for h in d["devices"][0]["holders"]]')" "[$holder]"
+	is "$(tell '[h["command"] for h in d["devices"][0]["holders"]]')" "['carrier']"
+	is "$(tell '[r["role"] for r in d["devices"][0]["rings"]]')" "['rx', 'tx']"
+	is "$(tell '[r["state"] for r in d["devices"][0]["rings"]]')" "['running', 'running']"
+	is "$(tell '[r["num"] for r in d["devices"][0]["rings"]]')" '[64, 64]'
+	stop
+}
+
+test_counters_count_packets_and_bytes() {
+	sent() {
+		"$SHUNT" net show -j >"$WORK/out"
+		[ "$(tell 'd["devices"][0]["rings"][1]["packets"]')" = "$COUNT" ] &&
+			[ "$(tell 'd["devices"][0]["rings"][0]["packets"] >= 7')" = True ]
+	}
+	start
+	# The worker may be a moment behind with its counting.
+	wait_for sent
+	# Frames of 100 bytes; the virtio-net header does not count.
+	is "$(tell 'd["devices"][0]["rings"][1]["bytes"]')" $((COUNT * 100))
+	is "$(tell 'd["devices"][0]["rings"][1]["errors"]')" 0
+	is "$(tell 'd["devices"][0]["rings"][1]["kicks"] > 0')" True
+	stop
+}
+
+test_the_table_has_a_line_a_ring() {
+	start --queues 3 --tap ttx
+	works "$SHUNT" net show
+	is "$(wc -l <"$WORK/out")" 7
+	is "$(grep -c "^ *[0-9]* *$holder  *carrier  *ttx  *[01]  *[rt]x  *running" "$WORK/out")" 6
+	stop
+}
+
+test_options_may_stand_before_the_object() {
+	works "$SHUNT" -j -p net show
+	is "$(tell 'd["devices"]')" '[]'
+	[ "$(wc -l <"$WORK/out")" -gt 1 ] || fail "not indented"
+}
+
+test_a_device_held_twice_is_listed_once() {
+	# shellcheck disable=SC2016
+	works "$SHUNT" net exec --device "$SHUNT_DEV" -- \
+		sh -c '"$0" net show -j; exit $?' "$SHUNT"
+	is "$(tell 'len(d["devices"])')" 1
+	is "$(tell 'len(d["devices"][0]["holders"])')" 2
+	is "$(tell 'd["devices"][0]["owner"]')" 0
+	is "$(tell '[r["state"] for r in d["devices"][0]["rings"]]')" "['stopped', 'stopped']"
+}
+
+test_names_cannot_command_the_terminal() {
+	cp "$TESTS/carrier" "$WORK/"$'a\033[31m"\\\303\n'
+	CARRIER=$WORK/$'a\033[31m"\\\303\n' start
+	works "$SHUNT" net show
+	! grep -q $'[\033\303]' "$WORK/out" || fail "raw bytes in the table"
+	works "$SHUNT" net show -j
+	is "$(tell 'd["devices"][0]["holders"][0]["command"]')" 'a?[31m"\??'
+	stop
+}
+
+test_who_is_not_root_is_told_that_devices_may_be_missing() {
+	start
+	cp "$SHUNT" "$WORK/shunt"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$WORK/shunt" net show -j
+	is "$code" 0
+	is "$(tell 'd["complete"]')" False
+	is "$(tell 'd["unreadable_processes"] > 0')" True
+	is "$(tell 'd["devices"]')" '[]'
+	is "$(grep -c '^shunt: .*not root' "$WORK/err")" 1
+	stop
+}
+
+test_processes_that_come_and_go_are_no_error() {
+	local _
+
+	(while :; do
+		"$SHUNT" net exec --device "$SHUNT_DEV" -- true &
+		/bin/true &
+		wait
+	done) &
+	churn=$!
+	for _ in $(seq 30); do
+		works "$SHUNT" net show -j
+		tell 'd["complete"]' >/dev/null
+		works "$SHUNT" net show
+	done
+	kill "$churn"
+	wait "$churn" 2>/dev/null || true
+	# The last of them is still on its way out.
+	gone() {
+		! ip link show type tun 2>/dev/null | grep -q shunt
+	}
+	wait_for gone
+}
+
+test_a_closed_device_is_listed_no_more() {
+	start
+	stop
+	works "$SHUNT" net show -j
+	is "$(tell 'd["devices"]')" '[]'
+}
+
+ip link add "$BR" type bridge || exit 1
+ip link set "$BR" up
+trap 'ip link del "$BR"; rm -rf "$WORK"' EXIT
+run_cases
