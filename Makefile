@@ -18,7 +18,8 @@ MODULE_ARGS = $(if $(KVER),--kver '$(KVER)') $(if $(KDIR),--kdir '$(KDIR)')
 
 help: ## this list
 	@echo 'Verbs:'
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | expand -t 21
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' $(MAKEFILE_LIST) | \
+		expand -t 21
 	@echo
 	@sed -n '/^# Variables:/,/^$$/s/^# \{0,1\}//p' $(MAKEFILE_LIST)
 

@@ -1,1 +1,0 @@
-int main(void){int a[2]; a[5]=1; return a[5];}
