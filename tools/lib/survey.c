@@ -166,6 +166,7 @@ static bool look_at_process(struct survey *survey, int proc_dir, const char *nam
 	bool memory_left = true;
 	struct dirent *entry;
 	int process_dir, fd;
+	size_t length;
 	DIR *fds;
 
 	process_dir = openat(proc_dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -183,7 +184,10 @@ static bool look_at_process(struct survey *survey, int proc_dir, const char *nam
 	}
 	if (!read_text(process_dir, "comm", holder.command, sizeof(holder.command)))
 		holder.command[0] = '\0';
-	holder.command[strcspn(holder.command, "\n")] = '\0';
+	/* The kernel ends it with a newline; the name may have others. */
+	length = strlen(holder.command);
+	if (length && holder.command[length - 1] == '\n')
+		holder.command[length - 1] = '\0';
 	make_printable(holder.command);
 
 	while (memory_left && (entry = readdir(fds)))
