@@ -329,6 +329,8 @@ static void reap(struct driver *d, const struct ring_done *done, u32 n)
 
 static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 {
+	bool asked = false; /* whether ring_need_signal() was ever */
+	u16 asked_at = 0; /* the used index when it was */
 	struct driver d;
 	char name[80];
 	u32 round;
@@ -346,8 +348,6 @@ static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 		u16 from = d.ring.next_avail;
 		u32 want = 1 + rnd(REQS), back;
 		u16 used_before = d.ring.next_used;
-		bool kicked = false, valid = d.ring.signalled_valid;
-		u16 signalled = d.ring.signalled;
 		int n, i, need;
 
 		while (rnd(4)) {
@@ -355,7 +355,6 @@ static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 
 			if (!offer(&d, nr, indirect && rnd(2)))
 				break;
-			kicked = true;
 		}
 		n = ring_fetch(&d.ring, &batch, want);
 		CHECK(n >= 0 && (u32)n <= want);
@@ -364,7 +363,6 @@ static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 		CHECK(n || d.avail_idx == from);
 		CHECK((u16)(d.avail_idx - from) >= n);
 		check_batch(&d, from, n);
-		(void)kicked;
 
 		/* Some go back, and come again as they were. */
 		back = n ? rnd(n + 1) : 0;
@@ -402,12 +400,14 @@ static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 		d.fetched += n;
 		need = ring_need_signal(&d.ring);
 		if (event_idx) {
-			/* Whether used_event was passed since the last signal. */
+			/* Whether used_event was passed since the last time. */
 			u16 event = d.avail[2 + num];
-			bool passed = (u16)(d.ring.next_used - event - 1) <
-				      (u16)(d.ring.next_used - signalled);
+			bool passed = (u16)(d.used[1] - event - 1) <
+				      (u16)(d.used[1] - asked_at);
 
-			CHECK(need == (!valid || passed));
+			CHECK(need == (!asked || passed));
+			asked = true;
+			asked_at = d.used[1];
 		} else {
 			CHECK(need == !(d.avail[0] & VRING_AVAIL_F_NO_INTERRUPT));
 		}
