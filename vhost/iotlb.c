@@ -279,8 +279,9 @@ static bool next_miss(struct shunt_dev *dev, struct vhost_iotlb_msg *msg)
  *
  * Context: process context; sleeps, interruptibly, unless @nonblock.
  * Return: the size of the message, 0 when there is not room for one, -EAGAIN
- * when there is none, -ERESTARTSYS, or -EFAULT (the message is then lost to
- * the reader, not to the queue: it is sent again).
+ * when there is none, -EBADFD without VIRTIO_F_ACCESS_PLATFORM, -ERESTARTSYS, or
+ * -EFAULT (the message is then lost to the reader, not to the queue: it is sent
+ * again).
  */
 ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 			    bool nonblock)
@@ -299,6 +300,8 @@ ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 	} else {
 		msg.v1.type = VHOST_IOTLB_MSG;
 	}
+	if (!(READ_ONCE(dev->features) & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
+		return -EBADFD;
 	if (iov_iter_count(to) < size)
 		return 0;
 
