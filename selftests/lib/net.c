@@ -59,7 +59,8 @@ static void bufs_new(struct vg_queue *q, unsigned int dir, unsigned int n, uint3
 	unsigned int i;
 
 	q->buf[dir] = calloc(n, sizeof(*q->buf[dir]));
-	kt_check(q->buf[dir], "no memory");
+	q->fifo[dir] = calloc(n, sizeof(*q->fifo[dir]));
+	kt_check(q->buf[dir] && q->fifo[dir], "no memory");
 	for (i = 0; i < n; i++) {
 		struct vg_buf *b = &q->buf[dir][i];
 
@@ -67,6 +68,7 @@ static void bufs_new(struct vg_queue *q, unsigned int dir, unsigned int n, uint3
 		b->gpa = vg_alloc(q->net->mem, b->room, 1);
 		buf_cut(o, b, bytes);
 	}
+	vg_queue_forget(q, dir);
 }
 
 void vg_queue_setup(struct vg_queue *q, unsigned int i, uint16_t base)
@@ -247,6 +249,7 @@ void vg_net_free(struct vg_net *n)
 		for (d = 0; d < 2; d++) {
 			vg_ring_free(&q->ring[d]);
 			free(q->buf[d]);
+			free(q->fifo[d]);
 		}
 	}
 	if (n->packet >= 0)
@@ -259,35 +262,47 @@ void vg_queue_forget(struct vg_queue *q, unsigned int i)
 {
 	unsigned int b;
 
-	for (b = 0; b < q->nbuf; b++)
+	q->first[i] = 0;
+	q->nfree[i] = q->nbuf;
+	for (b = 0; b < q->nbuf; b++) {
 		q->buf[i][b].busy = false;
+		q->fifo[i][b] = &q->buf[i][b];
+	}
 }
 
-static struct vg_buf *buf_free(struct vg_queue *q, unsigned int dir)
+/* The free buffer whose turn it is; NULL when there is none. */
+static struct vg_buf *buf_first(struct vg_queue *q, unsigned int dir)
 {
-	unsigned int i;
+	return q->nfree[dir] ? q->fifo[dir][q->first[dir]] : NULL;
+}
 
-	for (i = 0; i < q->nbuf; i++)
-		if (!q->buf[dir][i].busy)
-			return &q->buf[dir][i];
-	return NULL;
+/* The first free buffer is offered to the device, */
+static void buf_take(struct vg_queue *q, unsigned int dir)
+{
+	q->fifo[dir][q->first[dir]]->busy = true;
+	q->first[dir] = (q->first[dir] + 1) % q->nbuf;
+	q->nfree[dir]--;
+}
+
+/* and one comes back. */
+static void buf_give(struct vg_queue *q, unsigned int dir, struct vg_buf *b)
+{
+	kt_check(b->busy, "a buffer came back twice");
+	b->busy = false;
+	q->fifo[dir][(q->first[dir] + q->nfree[dir]++) % q->nbuf] = b;
 }
 
 unsigned int vg_rx_fill(struct vg_queue *q)
 {
 	struct vg_ring *r = &q->ring[VG_RX];
-	unsigned int i, n = 0;
+	struct vg_buf *b;
+	unsigned int n;
 
-	for (i = 0; i < q->nbuf; i++) {
-		struct vg_buf *b = &q->buf[VG_RX][i];
-
-		if (b->busy)
-			continue;
+	for (n = 0; (b = buf_first(q, VG_RX)); n++) {
 		vg_fill(q->net->mem, b->gpa, CANARY, b->room);
 		if (!vg_ring_add(r, b->seg, 0, b->nseg, q->net->o.indirect, b))
 			break;
-		b->busy = true;
-		n++;
+		buf_take(q, VG_RX);
 	}
 	return n;
 }
@@ -353,7 +368,6 @@ static uint32_t rx_one(struct vg_queue *q, uint8_t *to, size_t room, bool last)
 	kt_check(vg_ring_get(&q->ring[VG_RX], &cookie, &len),
 		 "a merged frame's buffers did not come together");
 	b = cookie;
-	kt_check(b->busy, "a receive buffer came back twice");
 	kt_check(len, "a receive buffer came back empty");
 	kt_check(last || len == b->cap, "a merged frame left %u bytes of a buffer empty",
 		 b->cap - len);
@@ -362,7 +376,7 @@ static uint32_t rx_one(struct vg_queue *q, uint8_t *to, size_t room, bool last)
 	if (q->net->wrote)
 		note_written(q->net->wrote, b, len);
 	buf_gather(q->net->mem, b, to, len);
-	b->busy = false;
+	buf_give(q, VG_RX, b);
 	return len;
 }
 
@@ -404,7 +418,7 @@ bool vg_tx(struct vg_queue *q, const uint8_t *f, size_t len, const struct virtio
 {
 	unsigned int hlen = q->net->hdr_len, i;
 	static uint8_t raw[70000];
-	struct vg_buf *b = buf_free(q, VG_TX);
+	struct vg_buf *b = buf_first(q, VG_TX);
 	struct vg_ring *r = &q->ring[VG_TX];
 	size_t at = 0;
 
@@ -425,7 +439,7 @@ bool vg_tx(struct vg_queue *q, const uint8_t *f, size_t len, const struct virtio
 	}
 	kt_check(vg_ring_add(r, b->seg, b->nseg, 0, q->net->o.indirect, b), "no room in a ring "
 		 "that had room");
-	b->busy = true;
+	buf_take(q, VG_TX);
 	return true;
 }
 
@@ -435,10 +449,7 @@ unsigned int vg_tx_reap(struct vg_queue *q)
 	void *cookie;
 
 	while (vg_ring_get(&q->ring[VG_TX], &cookie, NULL)) {
-		struct vg_buf *b = cookie;
-
-		kt_check(b->busy, "a transmit buffer came back twice");
-		b->busy = false;
+		buf_give(q, VG_TX, cookie);
 		n++;
 	}
 	return n;

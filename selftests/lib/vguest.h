@@ -327,6 +327,9 @@ struct vg_queue {
 	int backend;		/* the fd that the device is given */
 	struct vg_buf *buf[2];
 	unsigned int nbuf;
+	/* the free ones, first in, first out, so that all memory takes part */
+	struct vg_buf **fifo[2];
+	unsigned int first[2], nfree[2];
 };
 
 struct vg_net {
@@ -373,6 +376,8 @@ bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len,
 
 /* Throw away what came out of the TAP. */
 void vg_host_drain(struct vg_net *n);
+/* Take nothing at all out of the TAP: whatever the guest sends is lost. */
+void vg_host_deaf(struct vg_net *n, bool deaf);
 
 /**
  * struct vg_traffic - checked traffic over a card

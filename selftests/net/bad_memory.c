@@ -111,7 +111,7 @@ static void odd_tables(long arg)
 		{ { 0x100000, 0, va, 0 } },
 		{ { 0x100000, mb, va, 0 }, { 0x180000, mb, va, 0 } },
 		{ { 0x100000, mb, va, 0 }, { 0x100000, mb, va, 0 } },
-		{ { 0x100000, 2 * mb, va, 0 }, { 0x140000, 4096, va, 0 }, { 0, 1ull << 40, va, 0 } },
+		{ { 0x100000, 2 * mb, va, 0 }, { 0x140000, 4096, va, 0 }, { 0x140000, 1, va, 0 } },
 		{ { 0x100001, 4097, va + 1, 0 } },
 		{ { 0, 0x7fffffff000ull, 0, 0 } },
 		{ { 0x100000, mb, 0, 0 } },
@@ -258,8 +258,9 @@ static void unmapped(long prot)
 			kt_sys(vg_vring_file(n->q[0].dev.fd, VHOST_NET_SET_BACKEND, k, -1));
 		if (prot < 0)
 			kt_check(mmap(r->va, r->size, PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_FIXED, n->mem->fd, r->va == NULL ? 0 :
-				      n->mem->r[0].size + (i - 1) * r->size) == r->va, "mmap: %m");
+				      MAP_SHARED | MAP_FIXED, n->mem->fd,
+				      n->mem->r[0].size + (i - 1) * r->size) == r->va,
+				 "mmap: %m");
 		else
 			kt_sys(mprotect(r->va, r->size, PROT_READ | PROT_WRITE));
 		recover(n);

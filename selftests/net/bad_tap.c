@@ -163,8 +163,6 @@ static void reconfigured(long arg)
 		int hdr = sizes[i % 5];
 
 		kt_sys(ioctl(n->q[0].backend, TUNSETVNETHDRSZ, &hdr));
-		vg_queue_forget(&n->q[0], VG_RX);
-		push(n, 0, 500);
 		vg_frame(f, 500, i, 0);
 		vg_tx(&n->q[0], f, 500, NULL);
 		vg_ring_kick_always(&n->q[0].ring[VG_TX]);
