@@ -170,7 +170,7 @@ def unplug_and_plug(bench):
     guest.plug(bench.nic())
     guest.run('for i in $(seq 300); do test -e /sys/class/net/eth0 && exit; sleep 0.2; done; exit 1')
     guest.set_address(f'{GUEST}/24')
-    guest.run(f'wire queues eth0 {QUEUES}; killall ping')
+    guest.run(f'wire queues eth0 {QUEUES}; killall ping; true')
     bench.transfer()
 
 
