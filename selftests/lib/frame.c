@@ -156,7 +156,7 @@ size_t vg_frame_ip(uint8_t *f, int proto, uint16_t sport, uint16_t dport, size_t
 		put16(h + 4, seq >> 16);
 		put16(h + 6, seq);
 		h[12] = 5 << 4;
-		h[13] = 0x10;	/* ACK */
+		h[13] = 0x10; /* ACK */
 		put16(h + 14, 0xffff);
 		csum = h + 16;
 	} else {

@@ -13,11 +13,15 @@
 
 #include "vguest.h"
 
-int vg_iotlb_send(struct vg_dev *d, uint8_t type, uint64_t iova, uint64_t size,
-		  uint64_t uaddr, uint8_t perm)
+int vg_iotlb_send(struct vg_dev *d, uint8_t type, uint64_t iova, uint64_t size, uint64_t uaddr,
+		  uint8_t perm)
 {
 	struct vhost_iotlb_msg m = {
-		.iova = iova, .size = size, .uaddr = uaddr, .perm = perm, .type = type,
+		.iova = iova,
+		.size = size,
+		.uaddr = uaddr,
+		.perm = perm,
+		.type = type,
 	};
 	ssize_t want, n;
 
@@ -74,8 +78,7 @@ static void answer(struct vg_dev *d, uint64_t gpa)
 		kt_sys(vg_iotlb_map(d, start, end - start, VHOST_ACCESS_RW));
 		return;
 	}
-	kt_fail("the device asked for %#llx, which is not guest memory",
-		(unsigned long long)gpa);
+	kt_fail("the device asked for %#llx, which is not guest memory", (unsigned long long)gpa);
 }
 
 /* CVE-2018-1118, CVE-2024-0340: what is not a field of the message is zero. */

@@ -16,10 +16,10 @@
 
 #include "ktap.h"
 
-#define KT_PASS		0
-#define KT_FAIL		1
-#define KT_SKIP		4
-#define KT_SECONDS	60
+#define KT_PASS	   0
+#define KT_FAIL	   1
+#define KT_SKIP	   4
+#define KT_SECONDS 60
 
 /* Shared with the child: why it skipped. */
 static char *skip_why;
@@ -151,8 +151,8 @@ int kt_main(int argc, char **argv, const struct kt_case *cases, size_t n)
 	unsigned int run = 0, failed = 0, skipped = 0;
 	size_t i;
 
-	skip_why = mmap(NULL, SKIP_WHY_SIZE, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	skip_why = mmap(NULL, SKIP_WHY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+			0);
 	if (skip_why == MAP_FAILED)
 		return KT_FAIL;
 	for (i = 0; i < n; i++)

@@ -50,43 +50,39 @@ void kt_fail_at(const char *file, int line, const char *fmt, ...)
 #define kt_fail(...) kt_fail_at(__FILE__, __LINE__, __VA_ARGS__)
 
 /* Fail the case unless @cond holds; the rest is a printf reason. */
-#define kt_check(cond, ...)						\
-	do {								\
-		if (!(cond))						\
-			kt_fail_at(__FILE__, __LINE__, __VA_ARGS__);	\
+#define kt_check(cond, ...)                                          \
+	do {                                                         \
+		if (!(cond))                                         \
+			kt_fail_at(__FILE__, __LINE__, __VA_ARGS__); \
 	} while (0)
 
 /* Fail the case unless a call that returns a negative number with errno worked. */
-#define kt_sys(expr)							\
-	({								\
-		long kt_r_ = (long)(expr);				\
-		if (kt_r_ < 0)						\
-			kt_fail_at(__FILE__, __LINE__, "%s: %m", #expr);\
-		kt_r_;							\
+#define kt_sys(expr)                                                     \
+	({                                                               \
+		long kt_r_ = (long)(expr);                               \
+		if (kt_r_ < 0)                                           \
+			kt_fail_at(__FILE__, __LINE__, "%s: %m", #expr); \
+		kt_r_;                                                   \
 	})
 
 /* Fail the case unless a call fails with exactly errno @want. */
-#define kt_errno(expr, want)						\
-	do {								\
-		long kt_r_ = (long)(expr);				\
-		int kt_e_ = errno;					\
-		if (kt_r_ >= 0)						\
-			kt_fail_at(__FILE__, __LINE__,			\
-				   "%s worked, wanted errno %d", #expr,	\
-				   (want));				\
-		if (kt_e_ != (want))					\
-			kt_fail_at(__FILE__, __LINE__,			\
-				   "%s: errno %d, wanted %d", #expr,	\
-				   kt_e_, (want));			\
+#define kt_errno(expr, want)                                                                    \
+	do {                                                                                    \
+		long kt_r_ = (long)(expr);                                                      \
+		int kt_e_ = errno;                                                              \
+		if (kt_r_ >= 0)                                                                 \
+			kt_fail_at(__FILE__, __LINE__, "%s worked, wanted errno %d", #expr,     \
+				   (want));                                                     \
+		if (kt_e_ != (want))                                                            \
+			kt_fail_at(__FILE__, __LINE__, "%s: errno %d, wanted %d", #expr, kt_e_, \
+				   (want));                                                     \
 	} while (0)
 
 /* Fail the case unless a call fails, with whatever errno. */
-#define kt_refused(expr)						\
-	do {								\
-		if ((long)(expr) >= 0)					\
-			kt_fail_at(__FILE__, __LINE__,			\
-				   "%s worked, wanted a refusal",	\
-				   #expr);				\
+#define kt_refused(expr)                                                                      \
+	do {                                                                                  \
+		if ((long)(expr) >= 0)                                                        \
+			kt_fail_at(__FILE__, __LINE__, "%s worked, wanted a refusal", #expr); \
 	} while (0)
 
 #endif

@@ -15,9 +15,9 @@
 
 #include "vguest.h"
 
-#define RING_BYTES	(8u << 20)
-#define GPA_BASE	0x100000ull
-#define GPA_GAP		0x10000ull
+#define RING_BYTES (8u << 20)
+#define GPA_BASE   0x100000ull
+#define GPA_GAP	   0x10000ull
 
 static uint64_t round_up(uint64_t x, uint64_t to)
 {

@@ -21,8 +21,8 @@
 
 #include "vguest.h"
 
-#define HOLE	5	/* bytes between segments */
-#define CANARY	0xa7
+#define HOLE	 5 /* bytes between segments */
+#define CANARY	 0xa7
 #define IOVA_OFF 0x4000000000ull
 
 static const uint32_t one_piece[] = { 1u << 24 };
@@ -75,8 +75,7 @@ void vg_queue_setup(struct vg_queue *q, unsigned int i, uint16_t base)
 {
 	struct vg_ring *r = &q->ring[i];
 	int fd = q->dev.fd;
-	uint64_t desc = (uintptr_t)r->desc, avail = (uintptr_t)r->avail,
-		 used = (uintptr_t)r->used;
+	uint64_t desc = (uintptr_t)r->desc, avail = (uintptr_t)r->avail, used = (uintptr_t)r->used;
 
 	if (q->net->o.iotlb) {
 		desc = r->desc_gpa + q->net->mem->iova_off;
@@ -162,7 +161,8 @@ static void opts_default(struct vg_net *n, const struct vg_opts *given)
 		o->features |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	n->mergeable = o->features & BIT(VIRTIO_NET_F_MRG_RXBUF);
 	n->hdr_len = o->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)) ?
-		     sizeof(struct virtio_net_hdr_mrg_rxbuf) : sizeof(struct virtio_net_hdr);
+			     sizeof(struct virtio_net_hdr_mrg_rxbuf) :
+			     sizeof(struct virtio_net_hdr);
 	o->pairs = o->pairs ? o->pairs : 1;
 	o->num = o->num ? o->num : 256;
 	o->regions = o->regions ? o->regions : 4;
@@ -215,8 +215,7 @@ struct vg_net *vg_net_new(const struct vg_opts *given)
 {
 	struct vg_net *n = net_alloc(given);
 	const struct vg_opts *o = &n->o;
-	unsigned int flags = (o->no_vnet ? 0 : IFF_VNET_HDR) |
-			     (o->pairs > 1 ? IFF_MULTI_QUEUE : 0);
+	unsigned int flags = (o->no_vnet ? 0 : IFF_VNET_HDR) | (o->pairs > 1 ? IFF_MULTI_QUEUE : 0);
 	int fd[VG_PAIRS];
 	unsigned int i;
 
@@ -323,8 +322,8 @@ static void check_holes(const struct vg_mem *m, const struct vg_buf *b, uint32_t
 		len -= n;
 		/* The tail of a huge segment is not all looked at: it would take long. */
 		if (s->len - n > 512) {
-			kt_check(vg_filled(m, at, CANARY, 256), "bytes behind the data of a "
-				 "buffer were written");
+			kt_check(vg_filled(m, at, CANARY, 256),
+				 "bytes behind the data of a buffer were written");
 			at = s->gpa + s->len - 256;
 		}
 	}
@@ -345,8 +344,7 @@ static void note_written(struct vg_pages *p, const struct vg_buf *b, uint32_t le
 }
 
 /* Gather the first @len bytes of the segments of @b. */
-static void buf_gather(const struct vg_mem *m, const struct vg_buf *b, uint8_t *to,
-		       uint32_t len)
+static void buf_gather(const struct vg_mem *m, const struct vg_buf *b, uint8_t *to, uint32_t len)
 {
 	unsigned int i;
 
@@ -405,8 +403,7 @@ bool vg_rx(struct vg_queue *q, uint8_t *f, size_t size, size_t *len,
 	for (i = 1; i < nbuf; i++)
 		got += rx_one(q, raw + got, sizeof(raw) - got, i + 1 == nbuf);
 	kt_check(got >= hlen, "a frame without a header");
-	kt_check(got - hlen <= size, "a frame of %zu bytes, wanted at most %zu", got - hlen,
-		 size);
+	kt_check(got - hlen <= size, "a frame of %zu bytes, wanted at most %zu", got - hlen, size);
 	memcpy(f, raw + hlen, got - hlen);
 	*len = got - hlen;
 	if (h)
@@ -437,8 +434,8 @@ bool vg_tx(struct vg_queue *q, const uint8_t *f, size_t len, const struct virtio
 		vg_put(q->net->mem, b->seg[i].gpa, raw + at, b->seg[i].len);
 		at += b->seg[i].len;
 	}
-	kt_check(vg_ring_add(r, b->seg, b->nseg, 0, q->net->o.indirect, b), "no room in a ring "
-		 "that had room");
+	kt_check(vg_ring_add(r, b->seg, b->nseg, 0, q->net->o.indirect, b),
+		 "no room in a ring that had room");
 	buf_take(q, VG_TX);
 	return true;
 }

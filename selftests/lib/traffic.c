@@ -21,8 +21,7 @@
 
 static uint8_t frame[70000];
 
-void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len,
-		  const struct virtio_net_hdr *h)
+void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len, const struct virtio_net_hdr *h)
 {
 	static const struct virtio_net_hdr none;
 	struct iovec v[2] = {
@@ -36,16 +35,15 @@ void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len,
 
 		if (r == (ssize_t)(sizeof(none) + len))
 			return;
-		kt_check(r < 0 && (errno == EAGAIN || errno == ENOBUFS ||
-				    errno == ENETDOWN),
+		kt_check(r < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENETDOWN),
 			 "host's send of %zu bytes: %zd %m", len, r);
 		kt_check(vg_ms() < end, "the host could not send for %d ms", VG_STALL_MS);
 		usleep(500);
 	}
 }
 
-bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len,
-		  struct virtio_net_hdr *h, int ms)
+bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len, struct virtio_net_hdr *h,
+		  int ms)
 {
 	struct pollfd p = { .fd = n->packet, .events = POLLIN };
 	struct virtio_net_hdr hdr;
@@ -167,8 +165,7 @@ static bool host_sends(struct vg_net *n, struct vg_traffic *t)
 		size_t len = length(t, t->rx_sent);
 
 		if (t->spread)
-			len = vg_frame_ip(frame, IPPROTO_UDP, 2000,
-					  1000 + t->rx_sent % n->o.pairs,
+			len = vg_frame_ip(frame, IPPROTO_UDP, 2000, 1000 + t->rx_sent % n->o.pairs,
 					  len < 60 ? 18 : len - 42, t->rx_sent, false);
 		else
 			vg_frame(frame, len, t->rx_sent, 0);
@@ -260,8 +257,8 @@ static void rest(struct vg_net *n, struct vg_traffic *t)
 			kt_check(!used, "a chain was used and no call came for it");
 			kt_fail("stalled: tx %u sent %u seen of %u, %u in flight; "
 				"rx %u sent %u seen of %u",
-				t->tx_sent[0], t->tx_seen[0], t->tx,
-				n->q[0].ring[VG_TX].in_flight, t->rx_sent, t->rx_seen, t->rx);
+				t->tx_sent[0], t->tx_seen[0], t->tx, n->q[0].ring[VG_TX].in_flight,
+				t->rx_sent, t->rx_seen, t->rx);
 		}
 	}
 	for (i = 0; i + 1 < np; i++)
@@ -315,7 +312,9 @@ void vg_run(struct vg_net *n, struct vg_traffic *t)
 void vg_alive(struct vg_net *n)
 {
 	struct vg_traffic t = {
-		.tx = 40, .rx = 40, .max = n->o.frame < 1514 ? n->o.frame : 1514,
+		.tx = 40,
+		.rx = 40,
+		.max = n->o.frame < 1514 ? n->o.frame : 1514,
 	};
 
 	vg_run(n, &t);

@@ -38,20 +38,20 @@
 #define VIRTIO_F_RING_RESET 40
 #endif
 
-#define VG_PAGE		4096u
-#define VG_STALL_MS	20000	/* nothing at all happened for so long: a hang */
+#define VG_PAGE	    4096u
+#define VG_STALL_MS 20000 /* nothing at all happened for so long: a hang */
 
 /* ---- mem.c: guest memory ---- */
 
 enum vg_layout {
-	VG_GAPS,	/* holes between regions, a buffer lies in one region */
-	VG_ADJACENT,	/* no holes in guest addresses, buffers cross regions */
+	VG_GAPS,     /* holes between regions, a buffer lies in one region */
+	VG_ADJACENT, /* no holes in guest addresses, buffers cross regions */
 };
 
 struct vg_region {
 	uint64_t gpa;
 	uint64_t size;
-	uint64_t used;	/* bytes given out */
+	uint64_t used; /* bytes given out */
 	uint8_t *va;
 };
 
@@ -59,8 +59,8 @@ struct vg_mem {
 	int fd;
 	enum vg_layout layout;
 	unsigned int n;
-	unsigned int next;	/* the region that the next allocation tries first */
-	uint64_t iova_off;	/* what a descriptor's address is above the guest address */
+	unsigned int next; /* the region that the next allocation tries first */
+	uint64_t iova_off; /* what a descriptor's address is above the guest address */
 	struct vg_region *r;
 };
 
@@ -88,7 +88,7 @@ uint64_t vg_mem_end(const struct vg_mem *m);
 /* A set of pages of guest memory, one bit each, in the layout of vhost's dirty log. */
 struct vg_pages {
 	uint8_t *bits;
-	uint64_t n;	/* pages */
+	uint64_t n; /* pages */
 };
 
 struct vg_pages *vg_pages_new(const struct vg_mem *m);
@@ -103,7 +103,7 @@ int64_t vg_pages_extra(const struct vg_pages *a, const struct vg_pages *b);
 
 enum vg_ring_layout { VG_SPLIT };
 
-#define VG_MAX_SEGS	64	/* segments in a chain, so entries of an indirect table */
+#define VG_MAX_SEGS 64 /* segments in a chain, so entries of an indirect table */
 
 struct vg_seg {
 	uint64_t gpa;
@@ -112,9 +112,9 @@ struct vg_seg {
 
 struct vg_slot {
 	void *cookie;
-	uint32_t in_len;	/* writable bytes of the chain */
-	uint16_t ndesc;		/* descriptors taken, 0: not in flight */
-	uint64_t table;		/* indirect table of this head, 0: none yet */
+	uint32_t in_len; /* writable bytes of the chain */
+	uint16_t ndesc;	 /* descriptors taken, 0: not in flight */
+	uint64_t table;	 /* indirect table of this head, 0: none yet */
 };
 
 struct vg_ring {
@@ -122,7 +122,7 @@ struct vg_ring {
 	struct vg_mem *mem;
 	unsigned int num;
 	bool event_idx;
-	int kick, call, err;	/* eventfds, owned by the ring */
+	int kick, call, err; /* eventfds, owned by the ring */
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 	volatile struct vring_desc *desc;
 	volatile struct vring_avail *avail;
@@ -131,7 +131,7 @@ struct vg_ring {
 	uint16_t *free_next;
 	uint16_t free_head;
 	unsigned int nfree;
-	unsigned int in_flight;	/* chains */
+	unsigned int in_flight; /* chains */
 	uint16_t avail_idx;	/* published */
 	uint16_t kicked_idx;	/* avail_idx at the last kick decision */
 	uint16_t last_used;
@@ -147,8 +147,8 @@ void vg_ring_free(struct vg_ring *r);
  * Offer a chain: @nout readable segments, then @nin writable ones. @indirect
  * puts it into an indirect table. Returns false when the ring has no room.
  */
-bool vg_ring_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout,
-		 unsigned int nin, bool indirect, void *cookie);
+bool vg_ring_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout, unsigned int nin,
+		 bool indirect, void *cookie);
 /* Kick unless the device asked not to be. */
 void vg_ring_kick(struct vg_ring *r);
 /* Kick whatever the device asked for. */
@@ -165,8 +165,8 @@ bool vg_ring_wait(struct vg_ring *r, int ms);
 /* Did the device report an error since the last look? Waits up to @ms. */
 bool vg_ring_erred(struct vg_ring *r, int ms);
 /* Raw access for bad input: write descriptor @i, publish @head as available. */
-void vg_desc(struct vg_ring *r, unsigned int i, uint64_t addr, uint32_t len,
-	     uint16_t flags, uint16_t next);
+void vg_desc(struct vg_ring *r, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags,
+	     uint16_t next);
 void vg_publish(struct vg_ring *r, uint16_t head);
 /* The device's used index. */
 uint16_t vg_used_idx(const struct vg_ring *r);
@@ -174,8 +174,8 @@ uint16_t vg_used_idx(const struct vg_ring *r);
 /* layout-specific, called by vring.c alone */
 void vg_split_init(struct vg_ring *r);
 void vg_split_reset(struct vg_ring *r, uint16_t base);
-bool vg_split_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout,
-		  unsigned int nin, bool indirect, void *cookie);
+bool vg_split_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout, unsigned int nin,
+		  bool indirect, void *cookie);
 bool vg_split_want_kick(struct vg_ring *r);
 bool vg_split_get(struct vg_ring *r, void **cookie, uint32_t *len);
 bool vg_split_pending(const struct vg_ring *r);
@@ -202,8 +202,8 @@ int vg_set_mem(int fd, const struct vg_mem *m);
 int vg_set_mem_raw(int fd, const struct vhost_memory_region *r, uint32_t n, uint32_t padding);
 int vg_vring_state(int fd, unsigned long req, unsigned int index, unsigned int num);
 int vg_vring_file(int fd, unsigned long req, unsigned int index, int file);
-int vg_vring_addr(int fd, unsigned int index, unsigned int flags, uint64_t desc,
-		  uint64_t avail, uint64_t used, uint64_t log);
+int vg_vring_addr(int fd, unsigned int index, unsigned int flags, uint64_t desc, uint64_t avail,
+		  uint64_t used, uint64_t log);
 /* GET_VRING_BASE; fails the case. */
 unsigned int vg_get_base(int fd, unsigned int index);
 /* Value of a fdinfo key of @fd; false when the key is absent. */
@@ -215,11 +215,11 @@ uint64_t vg_fdinfo_u64(int fd, const char *key);
 typedef bool (*vg_miss_fn)(struct vg_dev *d, uint64_t iova, uint8_t perm);
 
 struct vg_iotlb {
-	int version;		/* 1 or 2 */
-	uint64_t grain;		/* bytes mapped for a miss, 0: the whole region */
+	int version;	/* 1 or 2 */
+	uint64_t grain; /* bytes mapped for a miss, 0: the whole region */
 	vg_miss_fn hook;
 	pthread_t thread;
-	int stop;		/* eventfd */
+	int stop; /* eventfd */
 	bool running;
 	uint64_t misses;
 };
@@ -229,14 +229,14 @@ struct vg_dev {
 	uint64_t features;
 	struct vg_mem *mem;
 	struct vg_ring *ring[2];
-	unsigned int vring_flags;	/* for SET_VRING_ADDR */
-	uint64_t log_gpa[2];		/* log_guest_addr of each ring */
+	unsigned int vring_flags; /* for SET_VRING_ADDR */
+	uint64_t log_gpa[2];	  /* log_guest_addr of each ring */
 	struct vg_iotlb tlb;
 };
 
 /* Send one IOTLB message of the device's version. 0, or -1 with errno. */
-int vg_iotlb_send(struct vg_dev *d, uint8_t type, uint64_t iova, uint64_t size,
-		  uint64_t uaddr, uint8_t perm);
+int vg_iotlb_send(struct vg_dev *d, uint8_t type, uint64_t iova, uint64_t size, uint64_t uaddr,
+		  uint8_t perm);
 /* Map [gpa, gpa+size) rounded to pages at its IOVA. */
 int vg_iotlb_map(struct vg_dev *d, uint64_t gpa, uint64_t size, uint8_t perm);
 int vg_iotlb_unmap(struct vg_dev *d, uint64_t gpa, uint64_t size);
@@ -246,7 +246,7 @@ void vg_iotlb_stop(struct vg_dev *d);
 
 /* ---- tap.c: the host's side ---- */
 
-#define VG_ETHERTYPE	0x88b5	/* ethertype for local experiments */
+#define VG_ETHERTYPE 0x88b5 /* ethertype for local experiments */
 
 /* A network namespace of its own for this process, IPv6 off. */
 void vg_netns(void);
@@ -265,8 +265,8 @@ int vg_macvtap(const char *lower, const char *name, int hdr_len);
 
 /* ---- frame.c: frames that prove themselves ---- */
 
-#define VG_FRAME_MIN	14
-#define VG_FRAME_MAX	65535
+#define VG_FRAME_MIN 14
+#define VG_FRAME_MAX 65535
 
 /* Fill a frame of @len bytes (14 and up) with content that follows from @seq and @queue. */
 void vg_frame(uint8_t *f, size_t len, uint32_t seq, unsigned int queue);
@@ -286,34 +286,35 @@ void vg_pattern(uint8_t *p, size_t len, size_t off, uint32_t seq);
 #define VG_PAIRS 4
 
 struct vg_opts {
-	uint64_t features;	/* to acknowledge; VG_BASIC when 0 */
-	unsigned int pairs;	/* queue pairs, 1 when 0 */
-	unsigned int num;	/* ring size, 256 when 0 */
-	unsigned int regions;	/* memory regions, 4 when 0 */
+	uint64_t features;    /* to acknowledge; VG_BASIC when 0 */
+	unsigned int pairs;   /* queue pairs, 1 when 0 */
+	unsigned int num;     /* ring size, 256 when 0 */
+	unsigned int regions; /* memory regions, 4 when 0 */
 	enum vg_layout layout;
-	unsigned int frame;	/* largest frame, 1514 when 0 */
-	unsigned int rx_buf;	/* bytes of a receive buffer, frame + header when 0 */
-	unsigned int depth;	/* buffers each way, 128 when 0; not above num */
+	unsigned int frame;  /* largest frame, 1514 when 0 */
+	unsigned int rx_buf; /* bytes of a receive buffer, frame + header when 0 */
+	unsigned int depth;  /* buffers each way, 128 when 0; not above num */
 	bool indirect;
-	const uint32_t *cut;	/* lengths of the segments of a chain, the last repeats */
+	const uint32_t *cut; /* lengths of the segments of a chain, the last repeats */
 	unsigned int ncut;
-	unsigned int offloads;	/* TUN_F_* */
-	int sndbuf;		/* TUNSETSNDBUF, 0: as it is */
-	int iotlb;		/* 0, or the version of the messages */
-	uint64_t grain;		/* of the answers to misses */
+	unsigned int offloads; /* TUN_F_* */
+	int sndbuf;	       /* TUNSETSNDBUF, 0: as it is */
+	int iotlb;	       /* 0, or the version of the messages */
+	uint64_t grain;	       /* of the answers to misses */
 	vg_miss_fn hook;
-	unsigned int busyloop;	/* microseconds */
-	bool no_vnet;		/* TAP without IFF_VNET_HDR */
-	bool no_backend;	/* do not set the back end yet */
+	unsigned int busyloop; /* microseconds */
+	bool no_vnet;	       /* TAP without IFF_VNET_HDR */
+	bool no_backend;       /* do not set the back end yet */
 };
 
-#define VG_BASIC (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) |	\
-		  BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX))
+#define VG_BASIC                                                 \
+	(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | \
+	 BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX))
 
 struct vg_buf {
-	uint64_t gpa;		/* of its room, holes included */
+	uint64_t gpa; /* of its room, holes included */
 	uint32_t room;
-	uint32_t cap;		/* bytes in segments */
+	uint32_t cap; /* bytes in segments */
 	unsigned int nseg;
 	struct vg_seg seg[VG_MAX_SEGS];
 	bool busy;
@@ -324,7 +325,7 @@ struct vg_queue {
 	unsigned int index;
 	struct vg_dev dev;
 	struct vg_ring ring[2];
-	int backend;		/* the fd that the device is given */
+	int backend; /* the fd that the device is given */
 	struct vg_buf *buf[2];
 	unsigned int nbuf;
 	/* the free ones, first in, first out, so that all memory takes part */
@@ -337,10 +338,10 @@ struct vg_net {
 	struct vg_mem *mem;
 	struct vg_queue q[VG_PAIRS];
 	char ifname[16];
-	int packet;		/* the host's end */
+	int packet; /* the host's end */
 	unsigned int hdr_len;
 	bool mergeable;
-	struct vg_pages *wrote;	/* when set: what the device is seen to write */
+	struct vg_pages *wrote; /* when set: what the device is seen to write */
 };
 
 /* Bring up a card on a TAP in a network namespace of its own, running. */
@@ -368,11 +369,10 @@ unsigned int vg_tx_reap(struct vg_queue *q);
 /* Forget what is in flight in ring @i (after a stop that lost the ring). */
 void vg_queue_forget(struct vg_queue *q, unsigned int i);
 /* The host sends a frame into the TAP. */
-void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len,
-		  const struct virtio_net_hdr *h);
+void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len, const struct virtio_net_hdr *h);
 /* The host takes a frame that came out of the TAP; false when there is none within @ms. */
-bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len,
-		  struct virtio_net_hdr *h, int ms);
+bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len, struct virtio_net_hdr *h,
+		  int ms);
 
 /* Throw away what came out of the TAP. */
 void vg_host_drain(struct vg_net *n);

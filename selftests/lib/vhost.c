@@ -101,8 +101,8 @@ int vg_vring_file(int fd, unsigned long req, unsigned int index, int file)
 	return ioctl(fd, req, &f);
 }
 
-int vg_vring_addr(int fd, unsigned int index, unsigned int flags, uint64_t desc,
-		  uint64_t avail, uint64_t used, uint64_t log)
+int vg_vring_addr(int fd, unsigned int index, unsigned int flags, uint64_t desc, uint64_t avail,
+		  uint64_t used, uint64_t log)
 {
 	struct vhost_vring_addr a = {
 		.index = index,

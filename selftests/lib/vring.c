@@ -78,11 +78,10 @@ void vg_ring_free(struct vg_ring *r)
 	memset(r, 0, sizeof(*r));
 }
 
-bool vg_ring_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout,
-		 unsigned int nin, bool indirect, void *cookie)
+bool vg_ring_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout, unsigned int nin,
+		 bool indirect, void *cookie)
 {
-	kt_check(nout + nin > 0 && nout + nin <= VG_MAX_SEGS, "chain of %u segments",
-		 nout + nin);
+	kt_check(nout + nin > 0 && nout + nin <= VG_MAX_SEGS, "chain of %u segments", nout + nin);
 	switch (r->layout) {
 	case VG_SPLIT:
 		return vg_split_add(r, seg, nout, nin, indirect, cookie);

@@ -10,8 +10,8 @@
 
 #include "vguest.h"
 
-#define CANARY		0xc5
-#define CANARY_BYTES	16
+#define CANARY	     0xc5
+#define CANARY_BYTES 16
 
 static size_t avail_bytes(unsigned int num)
 {
@@ -59,8 +59,8 @@ static uint64_t addr_of(const struct vg_ring *r, uint64_t gpa)
 	return gpa + r->mem->iova_off;
 }
 
-void vg_desc(struct vg_ring *r, unsigned int i, uint64_t addr, uint32_t len,
-	     uint16_t flags, uint16_t next)
+void vg_desc(struct vg_ring *r, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags,
+	     uint16_t next)
 {
 	r->desc[i].addr = addr;
 	r->desc[i].len = len;
@@ -89,8 +89,8 @@ static uint16_t take_desc(struct vg_ring *r)
 	return d;
 }
 
-static void seg_flags(const struct vg_seg *seg, unsigned int i, unsigned int nout,
-		      unsigned int n, struct vring_desc *d, const struct vg_ring *r)
+static void seg_flags(const struct vg_seg *seg, unsigned int i, unsigned int nout, unsigned int n,
+		      struct vring_desc *d, const struct vg_ring *r)
 {
 	d->addr = addr_of(r, seg[i].gpa);
 	d->len = seg[i].len;
@@ -98,8 +98,8 @@ static void seg_flags(const struct vg_seg *seg, unsigned int i, unsigned int nou
 	d->next = 0;
 }
 
-bool vg_split_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout,
-		  unsigned int nin, bool indirect, void *cookie)
+bool vg_split_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout, unsigned int nin,
+		  bool indirect, void *cookie)
 {
 	unsigned int n = nout + nin, i;
 	struct vg_slot *s;
@@ -183,8 +183,8 @@ bool vg_split_get(struct vg_ring *r, void **cookie, uint32_t *len)
 
 	if (!ahead)
 		return false;
-	kt_check(ahead <= r->in_flight, "used index is %u ahead with %u chains in flight",
-		 ahead, r->in_flight);
+	kt_check(ahead <= r->in_flight, "used index is %u ahead with %u chains in flight", ahead,
+		 r->in_flight);
 	kt_check(vg_filled(r->mem, r->used_gpa + used_bytes(r->num), CANARY, CANARY_BYTES),
 		 "bytes behind the used ring were written");
 	id = r->used->ring[r->last_used % r->num].id;
@@ -192,8 +192,8 @@ bool vg_split_get(struct vg_ring *r, void **cookie, uint32_t *len)
 	kt_check(id < r->num, "used element names head %u of %u", id, r->num);
 	s = &r->slot[id];
 	kt_check(s->ndesc, "used element names head %u, which is not in flight", id);
-	kt_check(wrote <= s->in_len, "used length %u of a chain with %u writable bytes",
-		 wrote, s->in_len);
+	kt_check(wrote <= s->in_len, "used length %u of a chain with %u writable bytes", wrote,
+		 s->in_len);
 	give_back(r, id);
 	s->ndesc = 0;
 	r->in_flight--;

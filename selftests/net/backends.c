@@ -5,8 +5,8 @@
  */
 #include "vguest.h"
 
-#define NETHDR	BIT(VHOST_NET_F_VIRTIO_NET_HDR)
-#define LEGACY	(VG_BASIC & ~(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)))
+#define NETHDR BIT(VHOST_NET_F_VIRTIO_NET_HDR)
+#define LEGACY (VG_BASIC & ~(BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)))
 
 static void run(struct vg_net *n)
 {
@@ -33,8 +33,12 @@ static void tap_plain_small(long arg)
 {
 	static const uint32_t cut[] = { 3, 8, 9, 50, 500 };
 	struct vg_opts o = {
-		.features = VG_BASIC | NETHDR, .no_vnet = true, .rx_buf = 300, .cut = cut,
-		.ncut = ARRAY_SIZE(cut), .num = 1024,
+		.features = VG_BASIC | NETHDR,
+		.no_vnet = true,
+		.rx_buf = 300,
+		.cut = cut,
+		.ncut = ARRAY_SIZE(cut),
+		.num = 1024,
 	};
 
 	(void)arg;

@@ -49,12 +49,20 @@ static void end(struct vg_net *n, void *arg)
 static void owner(int how, unsigned int iotlb, unsigned int at)
 {
 	struct vg_opts o = {
-		.frame = 9014, .depth = 64, .pairs = 2, .iotlb = iotlb, .rx_buf = 1526,
+		.frame = 9014,
+		.depth = 64,
+		.pairs = 2,
+		.iotlb = iotlb,
+		.rx_buf = 1526,
 		.busyloop = at % 3 ? 0 : 100,
 	};
 	struct end e = { .how = how, .at = at };
 	struct vg_traffic t = {
-		.tx = 1u << 30, .rx = 1u << 30, .spread = true, .hook = end, .arg = &e,
+		.tx = 1u << 30,
+		.rx = 1u << 30,
+		.spread = true,
+		.hook = end,
+		.arg = &e,
 	};
 
 	vg_run(vg_net_new(&o), &t);

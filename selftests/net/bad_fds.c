@@ -57,7 +57,9 @@ static unsigned int strangers(int *fd, int vhost)
 static void eventfds(long arg)
 {
 	static const unsigned long reqs[] = {
-		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
+		VHOST_SET_VRING_KICK,
+		VHOST_SET_VRING_CALL,
+		VHOST_SET_VRING_ERR,
 	};
 	struct vg_opts o = { .frame = 1514 };
 	struct vg_net *n = vg_net_new(&o);
@@ -178,7 +180,9 @@ static long open_files(void)
 static void replaced(long arg)
 {
 	static const unsigned long reqs[] = {
-		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
+		VHOST_SET_VRING_KICK,
+		VHOST_SET_VRING_CALL,
+		VHOST_SET_VRING_ERR,
 	};
 	struct vg_opts o = { .frame = 1514 };
 	struct vg_net *n = vg_net_new(&o);

@@ -45,11 +45,30 @@ static uint64_t odd_number(const struct vg_net *n)
 {
 	const struct vg_region *r = &n->mem->r[below(n->mem->n)];
 	const uint64_t pick[] = {
-		0, 1, 2, 4096, 0x7fffffff, 0x80000000, 0xffffffff, 0x100000000ull, ~0ull,
-		~0ull - 4095, 1ull << 47, (1ull << 47) - 4096, 0xffff888000000000ull, 1ull << 63,
-		r->gpa, r->gpa + r->size, r->gpa + r->size - 1, (uintptr_t)r->va,
-		(uintptr_t)r->va + r->size, (uintptr_t)r->va + r->size - 8, rnd(), rnd() >> 32,
-		below(70000), below(300),
+		0,
+		1,
+		2,
+		4096,
+		0x7fffffff,
+		0x80000000,
+		0xffffffff,
+		0x100000000ull,
+		~0ull,
+		~0ull - 4095,
+		1ull << 47,
+		(1ull << 47) - 4096,
+		0xffff888000000000ull,
+		1ull << 63,
+		r->gpa,
+		r->gpa + r->size,
+		r->gpa + r->size - 1,
+		(uintptr_t)r->va,
+		(uintptr_t)r->va + r->size,
+		(uintptr_t)r->va + r->size - 8,
+		rnd(),
+		rnd() >> 32,
+		below(70000),
+		below(300),
 	};
 
 	return pick[below(ARRAY_SIZE(pick))];
@@ -60,13 +79,20 @@ static int some_fd(const struct vg_net *n, const int *fds, unsigned int nr)
 	const struct vg_queue *q = &n->q[0];
 
 	switch (below(8)) {
-	case 0: return -1;
-	case 1: return q->dev.fd;
-	case 2: return q->ring[below(2)].kick;
-	case 3: return q->ring[below(2)].call;
-	case 4: return odd_number(n);
-	case 5: return fds[below(nr)];
-	default: return q->backend;
+	case 0:
+		return -1;
+	case 1:
+		return q->dev.fd;
+	case 2:
+		return q->ring[below(2)].kick;
+	case 3:
+		return q->ring[below(2)].call;
+	case 4:
+		return odd_number(n);
+	case 5:
+		return fds[below(nr)];
+	default:
+		return q->backend;
 	}
 }
 
@@ -98,9 +124,8 @@ static void one_ioctl(struct vg_net *n, const int *fds, unsigned int nfds)
 		break;
 	case 4:
 		for (k = 0; k < 4; k++)
-			mr[k] = (struct vhost_memory_region){
-				odd_number(n), odd_number(n), odd_number(n), below(2)
-			};
+			mr[k] = (struct vhost_memory_region){ odd_number(n), odd_number(n),
+							      odd_number(n), below(2) };
 		vg_set_mem_raw(fd, mr, below(5), !below(8));
 		break;
 	case 5:
@@ -114,8 +139,8 @@ static void one_ioctl(struct vg_net *n, const int *fds, unsigned int nfds)
 		vg_vring_state(fd, VHOST_SET_VRING_NUM, i, below(2) ? r->num : odd_number(n));
 		break;
 	case 8:
-		vg_vring_state(fd, VHOST_SET_VRING_BASE, i, below(3) ? vg_used_idx(r)
-								     : odd_number(n));
+		vg_vring_state(fd, VHOST_SET_VRING_BASE, i,
+			       below(3) ? vg_used_idx(r) : odd_number(n));
 		break;
 	case 9:
 	case 10:
@@ -150,9 +175,8 @@ static void one_ioctl(struct vg_net *n, const int *fds, unsigned int nfds)
 		memset(&msg, 0, sizeof(msg));
 		m = &msg.iotlb;
 		msg.type = below(4);
-		*m = (struct vhost_iotlb_msg){
-			odd_number(n), odd_number(n), odd_number(n), below(4), below(7)
-		};
+		*m = (struct vhost_iotlb_msg){ odd_number(n), odd_number(n), odd_number(n),
+					       below(4), below(7) };
 		if (write(fd, &msg, below(4) ? sizeof(msg) : below(sizeof(msg))) < 0)
 			break;
 		break;
@@ -264,7 +288,9 @@ static void random_desc(struct vg_net *n, struct vring_desc *d, unsigned int num
 static void rings(long number)
 {
 	struct vg_opts o = {
-		.frame = 1514, .depth = 16, .num = 64,
+		.frame = 1514,
+		.depth = 16,
+		.num = 64,
 		.features = number % 2 ? VG_BASIC : VG_BASIC & ~BIT(VIRTIO_RING_F_EVENT_IDX),
 		.busyloop = number % 3 ? 0 : 50,
 	};
@@ -288,8 +314,8 @@ static void rings(long number)
 			for (i = 0; i < r->num; i++) {
 				random_desc(n, &d, r->num);
 				if (below(2))
-					d.flags = k == VG_RX ? d.flags | VRING_DESC_F_WRITE
-							     : d.flags & ~VRING_DESC_F_WRITE;
+					d.flags = k == VG_RX ? d.flags | VRING_DESC_F_WRITE :
+							       d.flags & ~VRING_DESC_F_WRITE;
 				if (!below(3)) {
 					/* a table of random entries somewhere in a region */
 					uint64_t at = n->mem->r[1].gpa + 16 * below(1000);
@@ -304,8 +330,9 @@ static void rings(long number)
 				r->avail->ring[i] = below(16) ? below(r->num) : rnd();
 			}
 			r->avail->flags = below(4) ? 0 : rnd();
-			__atomic_store_n(&r->avail->idx, vg_used_idx(r) + (below(16) ? below(r->num)
-							 : rnd()), __ATOMIC_RELEASE);
+			__atomic_store_n(&r->avail->idx,
+					 vg_used_idx(r) + (below(16) ? below(r->num) : rnd()),
+					 __ATOMIC_RELEASE);
 			/* while it is being read: the used ring is ours to spoil, too */
 			if (!below(8))
 				r->used->idx = rnd();
@@ -328,12 +355,9 @@ static void rings(long number)
 }
 
 static const struct kt_case cases[] = {
-	{ "requests at random, 1", ioctls, 1 },
-	{ "requests at random, 2", ioctls, 2 },
-	{ "requests at random, 3", ioctls, 3 },
-	{ "rings at random, 0", rings, 0 },
-	{ "rings at random, 1", rings, 1 },
-	{ "rings at random, 2, logged", rings, 3 },
+	{ "requests at random, 1", ioctls, 1 },	    { "requests at random, 2", ioctls, 2 },
+	{ "requests at random, 3", ioctls, 3 },	    { "rings at random, 0", rings, 0 },
+	{ "rings at random, 1", rings, 1 },	    { "rings at random, 2, logged", rings, 3 },
 	{ "rings at random, 3, logged", rings, 7 },
 };
 

@@ -12,8 +12,8 @@
 
 #include "vguest.h"
 
-#define WRITE	VRING_DESC_F_WRITE
-#define NEXT	VRING_DESC_F_NEXT
+#define WRITE VRING_DESC_F_WRITE
+#define NEXT  VRING_DESC_F_NEXT
 
 static uint8_t f[70000];
 
@@ -51,6 +51,8 @@ static void zero_lengths(long indirect)
 	struct vg_ring *r = &q->ring[VG_RX];
 	struct vg_pages *log = vg_pages_new(n->mem);
 	uint64_t base = (uintptr_t)log->bits, buf = q->buf[VG_RX][0].gpa;
+	/* the end of region 0, where no ring is */
+	uint64_t table = n->mem->r[0].gpa + n->mem->r[0].size - 65536;
 	unsigned int round, i, nr;
 
 	vg_alive(n);
@@ -71,14 +73,12 @@ static void zero_lengths(long indirect)
 			};
 
 			if (indirect)
-				vg_put(n->mem, n->mem->r[0].gpa + n->mem->r[0].size - 65536 + 16 * i,
-				       &d, 16);
+				vg_put(n->mem, table + 16 * i, &d, 16);
 			else
 				vg_desc(r, i, d.addr, d.len, d.flags, d.next);
 		}
 		if (indirect)
-			vg_desc(r, 0, n->mem->r[0].gpa + n->mem->r[0].size - 65536, 16 * nr,
-				VRING_DESC_F_INDIRECT, 0);
+			vg_desc(r, 0, table, 16 * nr, VRING_DESC_F_INDIRECT, 0);
 		vg_publish(r, 0);
 		vg_frame(f, 1000, 1, 0);
 		vg_host_send(n, f, 1000, NULL);

@@ -107,7 +107,7 @@ static void odd_tables(long arg)
 	struct vg_net *n = vg_net_new(&o);
 	uint64_t va = (uintptr_t)n->mem->r[0].va, mb = 1 << 20;
 	const struct vhost_memory_region t[][3] = {
-		{ { 0, 0, va, 0 } },			/* e2ae38cf3d91: 0..ULONG_MAX */
+		{ { 0, 0, va, 0 } }, /* e2ae38cf3d91: 0..ULONG_MAX */
 		{ { 0x100000, 0, va, 0 } },
 		{ { 0x100000, mb, va, 0 }, { 0x180000, mb, va, 0 } },
 		{ { 0x100000, mb, va, 0 }, { 0x100000, mb, va, 0 } },
@@ -142,9 +142,8 @@ static void taken_out(long arg)
 	struct vg_opts o = { .frame = 1514 };
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_queue *q = &n->q[0];
-	struct vhost_memory_region r = {
-		n->mem->r[0].gpa, n->mem->r[0].size, (uintptr_t)n->mem->r[0].va, 0
-	};
+	struct vhost_memory_region r = { n->mem->r[0].gpa, n->mem->r[0].size,
+					 (uintptr_t)n->mem->r[0].va, 0 };
 	unsigned int i;
 
 	(void)arg;
@@ -276,11 +275,12 @@ static void ring_addresses(long i)
 	struct vg_ring *r = &q->ring[i];
 	int fd = q->dev.fd;
 	uint64_t good[3] = { (uintptr_t)r->desc, (uintptr_t)r->avail, (uintptr_t)r->used };
-	uint64_t hole = (uintptr_t)mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-					0);
+	uint64_t hole =
+		(uintptr_t)mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t ro = (uintptr_t)mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	const uint64_t bad[] = { 0, 4096, hole, ro, KERNEL, ~0ull - 15, ~0ull - 4095,
-				 0x7ffffffff000ull - 16, 1ull << 47, hole - 16 };
+	const uint64_t bad[] = { 0,	     4096,	 hole,	       ro,
+				 KERNEL,     ~0ull - 15, ~0ull - 4095, 0x7ffffffff000ull - 16,
+				 1ull << 47, hole - 16 };
 	unsigned int k, part;
 
 	vg_alive(n);
@@ -314,8 +314,8 @@ static void ring_addresses(long i)
 				poke(n);
 				kt_sys(vg_vring_file(fd, VHOST_NET_SET_BACKEND, i, -1));
 			}
-			kt_check(!started || bad[k] != KERNEL, "a ring in the kernel's memory "
-				 "was started");
+			kt_check(!started || bad[k] != KERNEL,
+				 "a ring in the kernel's memory was started");
 			kt_check(!started || part != 2 || bad[k] == hole - 16,
 				 "a used ring at %#llx was started", (unsigned long long)bad[k]);
 			recover(n);
@@ -367,7 +367,8 @@ static void rings_unmapped(long iotlb)
 						 n->q[0].backend));
 	}
 	kt_check(mmap(r->va, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, n->mem->fd,
-		      0) == r->va, "mmap: %m");
+		      0) == r->va,
+		 "mmap: %m");
 	recover(n);
 }
 

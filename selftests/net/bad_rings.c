@@ -11,14 +11,14 @@
 
 #include "vguest.h"
 
-#define NEXT	VRING_DESC_F_NEXT
-#define WRITE	VRING_DESC_F_WRITE
-#define INDIR	VRING_DESC_F_INDIRECT
+#define NEXT  VRING_DESC_F_NEXT
+#define WRITE VRING_DESC_F_WRITE
+#define INDIR VRING_DESC_F_INDIRECT
 
 enum {
-	STRICT,		/* must err */
-	STOCK_OTHERWISE,/* shunt must err; stock tolerates, or stalls until restarted */
-	EITHER,		/* may err, may be used up: either way the ring starts anew */
+	STRICT,		 /* must err */
+	STOCK_OTHERWISE, /* shunt must err; stock tolerates, or stalls until restarted */
+	EITHER,		 /* may err, may be used up: either way the ring starts anew */
 };
 
 /* Writes a bad chain (or index) into @r, whose buffers begin at @buf; @w marks writable. */
@@ -222,9 +222,8 @@ static void fill_table(uint64_t buf, unsigned int n, uint16_t w)
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		table[i] = (struct vring_desc){
-			buf + 2048 + 100 * i, 100, w | (i + 1 < n ? NEXT : 0), i + 1
-		};
+		table[i] = (struct vring_desc){ buf + 2048 + 100 * i, 100,
+						w | (i + 1 < n ? NEXT : 0), i + 1 };
 }
 
 static void ind_nested(struct vg_ring *r, uint64_t buf, uint16_t w)
@@ -484,8 +483,8 @@ static void spoil(struct vg_net *n, unsigned int which, unsigned int i)
 	if (mode == STOCK_OTHERWISE && !vg_is_shunt())
 		mode = EITHER;
 	erred = vg_ring_erred(r, mode == STRICT ? VG_STALL_MS : 300);
-	kt_check(erred || mode == EITHER, "%s: %s ring: no error was signalled",
-		 spoils[which].name, i ? "transmit" : "receive");
+	kt_check(erred || mode == EITHER, "%s: %s ring: no error was signalled", spoils[which].name,
+		 i ? "transmit" : "receive");
 	if (erred && mode == STRICT) {
 		usleep(20000);
 		kt_check(vg_used_idx(r) == before, "%s: %s ring: %u chains used",

@@ -184,7 +184,9 @@ static void full(long arg)
 {
 	struct vg_opts o = { .frame = 9014, .sndbuf = 12000 };
 	struct vg_net *n = vg_net_new(&o);
-	struct vg_traffic t = { .tx = kt_scale(1500, 300), .rx = kt_scale(1500, 300), .window = 100 };
+	struct vg_traffic t = { .tx = kt_scale(1500, 300),
+				.rx = kt_scale(1500, 300),
+				.window = 100 };
 
 	(void)arg;
 	vg_run(n, &t);

@@ -95,8 +95,7 @@ static void logs(struct vg_net *n, unsigned int round)
 	kt_sys(ioctl(fd, VHOST_SET_LOG_FD, &e));
 	if (e >= 0)
 		close(e);
-	kt_sys(vg_set_features(fd, n->q[0].dev.features |
-			       (round % 2 ? 0 : BIT(VHOST_F_LOG_ALL))));
+	kt_sys(vg_set_features(fd, n->q[0].dev.features | (round % 2 ? 0 : BIT(VHOST_F_LOG_ALL))));
 }
 
 static void all(long iotlb)

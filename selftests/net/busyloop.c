@@ -58,7 +58,9 @@ static void toggled(long arg)
 	struct vg_opts o = { .frame = 1514 };
 	unsigned int round = 0;
 	struct vg_traffic t = {
-		.tx = kt_scale(3000, 300), .rx = kt_scale(3000, 300), .hook = toggle,
+		.tx = kt_scale(3000, 300),
+		.rx = kt_scale(3000, 300),
+		.hook = toggle,
 		.arg = &round,
 	};
 

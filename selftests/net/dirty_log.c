@@ -68,7 +68,10 @@ enum { USED = 1, IOTLB = 2, MERGED = 4, SMALL = 8 };
 static void marked(long flags)
 {
 	struct vg_opts o = {
-		.frame = 9014, .num = 4096, .depth = 200, .iotlb = flags & IOTLB ? 2 : 0,
+		.frame = 9014,
+		.num = 4096,
+		.depth = 200,
+		.iotlb = flags & IOTLB ? 2 : 0,
 		.rx_buf = flags & MERGED ? 700 : 0,
 		.features = flags & MERGED ? VG_BASIC : VG_BASIC & ~BIT(VIRTIO_NET_F_MRG_RXBUF),
 	};

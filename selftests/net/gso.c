@@ -13,10 +13,10 @@
 
 #include "vguest.h"
 
-#define L4		34		/* Ethernet and IP header */
-#define TCP_HDRS	54
-#define UDP_HDRS	42
-#define MAX_PAYLOAD	65495		/* so that the IP packet has 65,535 bytes */
+#define L4	    34 /* Ethernet and IP header */
+#define TCP_HDRS    54
+#define UDP_HDRS    42
+#define MAX_PAYLOAD 65495 /* so that the IP packet has 65,535 bytes */
 
 static uint8_t out[70000], in[70000];
 
@@ -36,8 +36,12 @@ static struct vg_net *card(unsigned int offloads, uint64_t features, unsigned in
 			   int sndbuf)
 {
 	struct vg_opts o = {
-		.frame = 65549, .depth = 64, .offloads = offloads, .rx_buf = rx_buf,
-		.features = features, .sndbuf = sndbuf,
+		.frame = 65549,
+		.depth = 64,
+		.offloads = offloads,
+		.rx_buf = rx_buf,
+		.features = features,
+		.sndbuf = sndbuf,
 	};
 	struct vg_net *n = vg_net_new(&o);
 
@@ -145,14 +149,13 @@ static void to_guest(long rx_buf)
 
 			vg_rx_fill(&n->q[0]);
 			vg_ring_kick(&n->q[0].ring[VG_RX]);
-			len = vg_frame_ip(out, IPPROTO_TCP, 80, 5000, to_payloads[i], seq,
-					  true);
+			len = vg_frame_ip(out, IPPROTO_TCP, 80, 5000, to_payloads[i], seq, true);
 			vg_host_send(n, out, len, &h);
 			kt_check(guest_takes(n, &glen, &got), "frame %u did not arrive", seq);
 			check_ip(glen, len, IPPROTO_TCP, seq);
 			same_hdr(&got.hdr, &h);
 			kt_check(!rx_buf || got.num_buffers ==
-				 (glen + n->hdr_len + rx_buf - 1) / rx_buf,
+						    (glen + n->hdr_len + rx_buf - 1) / rx_buf,
 				 "%u buffers of %ld for %zu bytes", got.num_buffers, rx_buf, glen);
 		}
 	}
@@ -177,8 +180,7 @@ static void segmented(long arg)
 		kt_check(guest_takes(n, &glen, &got), "the rest from byte %zu did not come", at);
 		kt_check(got.hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE && !got.hdr.flags,
 			 "a header with offloads");
-		kt_check(glen > TCP_HDRS && glen - TCP_HDRS <= 1448, "segment of %zu bytes",
-			 glen);
+		kt_check(glen > TCP_HDRS && glen - TCP_HDRS <= 1448, "segment of %zu bytes", glen);
 		kt_check(!memcmp(in + TCP_HDRS, want + at, glen - TCP_HDRS),
 			 "the payload differs behind byte %zu", at);
 		at += glen - TCP_HDRS;
@@ -193,13 +195,20 @@ static void bad_header(long sndbuf)
 		{ .gso_type = 0x7f },
 		{ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 65535, .csum_offset = 65535 },
 		{ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 5000, .csum_offset = 2 },
-		{ .flags = 0xff, .gso_type = 0xff, .hdr_len = 0xffff, .gso_size = 0xffff,
-		  .csum_start = 0xffff, .csum_offset = 0xffff },
+		{ .flags = 0xff,
+		  .gso_type = 0xff,
+		  .hdr_len = 0xffff,
+		  .gso_size = 0xffff,
+		  .csum_start = 0xffff,
+		  .csum_offset = 0xffff },
 		{ .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 0 },
 		{ .gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1, .hdr_len = 60000 },
 		{ .gso_type = VIRTIO_NET_HDR_GSO_UDP, .gso_size = 1 },
-		{ .gso_type = VIRTIO_NET_HDR_GSO_TCPV6, .gso_size = 100,
-		  .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 54, .csum_offset = 16 },
+		{ .gso_type = VIRTIO_NET_HDR_GSO_TCPV6,
+		  .gso_size = 100,
+		  .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		  .csum_start = 54,
+		  .csum_offset = 16 },
 		{ .hdr_len = 0xffff },
 	};
 	struct vg_net *n = card(0, VG_BASIC, 0, sndbuf);
@@ -209,8 +218,9 @@ static void bad_header(long sndbuf)
 
 	for (r = 0; r < 3; r++) {
 		for (i = 0; i < ARRAY_SIZE(bad); i++) {
-			len = r == 2 ? 14 : vg_frame_ip(out, IPPROTO_TCP, 5000, 80,
-							r ? 5000 : 500, i, true);
+			len = r == 2 ? 14 :
+				       vg_frame_ip(out, IPPROTO_TCP, 5000, 80, r ? 5000 : 500, i,
+						   true);
 			kt_check(vg_tx(q, out, len, &bad[i]), "no room to send");
 			vg_ring_kick(&q->ring[VG_TX]);
 			/*

@@ -23,7 +23,10 @@ static unsigned long long misses(struct vg_net *n)
 static void traffic(long arg)
 {
 	struct vg_opts o = {
-		.iotlb = arg % 10, .grain = arg >= 10 ? VG_PAGE : 0, .frame = 9014, .depth = 64,
+		.iotlb = arg % 10,
+		.grain = arg >= 10 ? VG_PAGE : 0,
+		.frame = 9014,
+		.depth = 64,
 		.num = 1024,
 	};
 	struct vg_net *n = vg_net_new(&o);
@@ -63,12 +66,16 @@ static void invalidate(struct vg_net *n, void *arg)
 static void invalidated(long arg)
 {
 	struct vg_opts o = {
-		.iotlb = arg % 10, .grain = arg >= 10 ? VG_PAGE : 0, .depth = 64,
+		.iotlb = arg % 10,
+		.grain = arg >= 10 ? VG_PAGE : 0,
+		.depth = 64,
 	};
 	struct vg_net *n = vg_net_new(&o);
 	struct inval s = { .seed = 42 };
 	struct vg_traffic t = {
-		.tx = kt_scale(3000, 600), .rx = kt_scale(3000, 600), .hook = invalidate,
+		.tx = kt_scale(3000, 600),
+		.rx = kt_scale(3000, 600),
+		.hook = invalidate,
 		.arg = &s,
 	};
 
@@ -291,10 +298,10 @@ static void bad_messages(long version)
 	kt_refused(vg_iotlb_send(d, VHOST_IOTLB_UPDATE, iova, 0, va, VHOST_ACCESS_RW));
 	kt_refused(vg_iotlb_send(d, VHOST_IOTLB_UPDATE, 0, ~0ull, va, VHOST_ACCESS_RW));
 	kt_refused(vg_iotlb_send(d, VHOST_IOTLB_UPDATE, 0, ~0ull, 0, VHOST_ACCESS_RW));
-	kt_refused(vg_iotlb_send(d, VHOST_IOTLB_UPDATE, iova, VG_PAGE, ~0ull - 100,
-				 VHOST_ACCESS_RW));
-	kt_refused(vg_iotlb_send(d, VHOST_IOTLB_UPDATE, iova, VG_PAGE, 1ull << 63,
-				 VHOST_ACCESS_RW));
+	kt_refused(
+		vg_iotlb_send(d, VHOST_IOTLB_UPDATE, iova, VG_PAGE, ~0ull - 100, VHOST_ACCESS_RW));
+	kt_refused(
+		vg_iotlb_send(d, VHOST_IOTLB_UPDATE, iova, VG_PAGE, 1ull << 63, VHOST_ACCESS_RW));
 	kt_refused(vg_iotlb_send(d, VHOST_IOTLB_MISS, iova, VG_PAGE, va, VHOST_ACCESS_RW));
 	kt_refused(vg_iotlb_send(d, 0, iova, VG_PAGE, va, VHOST_ACCESS_RW));
 	kt_refused(vg_iotlb_send(d, 200, iova, VG_PAGE, va, VHOST_ACCESS_RW));
@@ -341,7 +348,8 @@ static void not_enabled(long arg)
 	(void)arg;
 	n->q[0].dev.tlb.version = 2;
 	kt_errno(vg_iotlb_send(&n->q[0].dev, VHOST_IOTLB_UPDATE, 0, VG_PAGE,
-			       (uintptr_t)n->mem->r[0].va, VHOST_ACCESS_RW), EFAULT);
+			       (uintptr_t)n->mem->r[0].va, VHOST_ACCESS_RW),
+		 EFAULT);
 	kt_errno(read(n->q[0].dev.fd, buf, sizeof(buf)), EBADFD);
 	kt_sys(fcntl(n->q[0].dev.fd, F_SETFL, O_NONBLOCK));
 	kt_errno(read(n->q[0].dev.fd, buf, sizeof(buf)), EAGAIN);

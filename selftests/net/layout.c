@@ -6,12 +6,12 @@
 #include "vguest.h"
 
 static const uint32_t cuts[][8] = {
-	{ 12, 1u << 24 },		/* header, data */
-	{ 1, 1u << 24 },		/* one byte, all the rest */
+	{ 12, 1u << 24 }, /* header, data */
+	{ 1, 1u << 24 },  /* one byte, all the rest */
 	{ 10, 2, 1u << 24 },
 	{ 5, 7, 1, 13, 1u << 24 },
-	{ 11, 1u << 24 },		/* the last byte of the header with the data */
-	{ 13, 1u << 24 },		/* the first byte of the data with the header */
+	{ 11, 1u << 24 }, /* the last byte of the header with the data */
+	{ 13, 1u << 24 }, /* the first byte of the data with the header */
 	{ 1, 1, 1, 1, 1, 1, 1, 100 },
 	{ 26, 200 },
 	{ 64 },

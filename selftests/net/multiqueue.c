@@ -10,7 +10,9 @@ static void pairs(long n_pairs)
 	struct vg_opts o = { .pairs = n_pairs };
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_traffic t = {
-		.tx = kt_scale(1000, 200), .rx = n_pairs * kt_scale(1000, 200), .spread = true,
+		.tx = kt_scale(1000, 200),
+		.rx = n_pairs * kt_scale(1000, 200),
+		.spread = true,
 	};
 	unsigned int i;
 

@@ -95,10 +95,10 @@ static void reset(long arg)
 	vg_alive(n);
 }
 
-#define STOCK_FEATURES (BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |	\
-			BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VHOST_F_LOG_ALL) |			\
-			BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_F_VERSION_1) |			\
-			BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_ACCESS_PLATFORM))
+#define STOCK_FEATURES                                                                    \
+	(BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |               \
+	 BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_F_ANY_LAYOUT) | \
+	 BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_F_ACCESS_PLATFORM))
 
 static void features(long arg)
 {
@@ -143,11 +143,16 @@ static void queue_numbers(long arg)
 {
 	static const unsigned int bad[] = { 2, 3, 64, 65535, 0x7fffffff, 0x80000000, 0xffffffff };
 	static const unsigned long states[] = {
-		VHOST_SET_VRING_NUM, VHOST_SET_VRING_BASE, VHOST_GET_VRING_BASE,
-		VHOST_SET_VRING_BUSYLOOP_TIMEOUT, VHOST_GET_VRING_BUSYLOOP_TIMEOUT,
+		VHOST_SET_VRING_NUM,
+		VHOST_SET_VRING_BASE,
+		VHOST_GET_VRING_BASE,
+		VHOST_SET_VRING_BUSYLOOP_TIMEOUT,
+		VHOST_GET_VRING_BUSYLOOP_TIMEOUT,
 	};
 	static const unsigned long files[] = {
-		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
+		VHOST_SET_VRING_KICK,
+		VHOST_SET_VRING_CALL,
+		VHOST_SET_VRING_ERR,
 		VHOST_NET_SET_BACKEND,
 	};
 	struct vg_opts o = { .frame = 1514 };

@@ -75,7 +75,10 @@ static void under_traffic(struct vg_opts *o, void (*hook)(struct vg_net *, void 
 {
 	struct state s = { .every = every };
 	struct vg_traffic t = {
-		.tx = kt_scale(4000, 800), .rx = kt_scale(4000, 800), .hook = hook, .arg = &s,
+		.tx = kt_scale(4000, 800),
+		.rx = kt_scale(4000, 800),
+		.hook = hook,
+		.arg = &s,
 	};
 
 	vg_run(vg_net_new(o), &t);

@@ -11,8 +11,8 @@
 #include "vguest.h"
 
 static const char *const per_ring[] = {
-	"num", "kicks", "passes", "batches", "packets", "bytes", "signals", "suppressed", "drops",
-	"errors", "busypolls",
+	"num",	   "kicks",	 "passes", "batches", "packets",   "bytes",
+	"signals", "suppressed", "drops",  "errors",  "busypolls",
 };
 
 static uint64_t ring_u64(int fd, unsigned int i, const char *what)
@@ -103,8 +103,8 @@ static void counters(long size)
 		kt_check(ring_u64(fd, i, "passes"), "no passes on ring %u", i);
 	}
 	kt_check(ring_u64(fd, VG_TX, "kicks") <= n->q[0].ring[VG_TX].kicks &&
-		 ring_u64(fd, VG_TX, "kicks"), "%llu kicks counted of %llu",
-		 (unsigned long long)ring_u64(fd, VG_TX, "kicks"),
+			 ring_u64(fd, VG_TX, "kicks"),
+		 "%llu kicks counted of %llu", (unsigned long long)ring_u64(fd, VG_TX, "kicks"),
 		 (unsigned long long)n->q[0].ring[VG_TX].kicks);
 	kt_check(ring_u64(fd, VG_RX, "signals") >= n->q[0].ring[VG_RX].calls,
 		 "%llu signals counted, %llu calls came",

@@ -21,9 +21,7 @@ static void one_way(long to_guest)
 	struct vg_opts o = { .frame = 1514 };
 	struct vg_net *n = vg_net_new(&o);
 	unsigned int count = kt_scale(4000, 500);
-	struct vg_traffic t = {
-		.tx = to_guest ? 0 : count, .rx = to_guest ? count : 0, .min = 14
-	};
+	struct vg_traffic t = { .tx = to_guest ? 0 : count, .rx = to_guest ? count : 0, .min = 14 };
 
 	vg_run(n, &t);
 	vg_net_free(n);
