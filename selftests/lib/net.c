@@ -92,6 +92,11 @@ void vg_queue_setup(struct vg_queue *q, unsigned int i, uint16_t base)
 
 void vg_queue_start(struct vg_queue *q, unsigned int i)
 {
+	struct vg_ring *r = &q->ring[i];
+
+	/* Stock looks at the used ring here and cannot wait for an answer: QEMU does the same. */
+	if (q->net->o.iotlb)
+		kt_sys(vg_iotlb_map(&q->dev, r->used_gpa, 6 + 8ull * r->num, VHOST_ACCESS_RW));
 	kt_sys(vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, q->backend));
 }
 

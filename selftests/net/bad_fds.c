@@ -9,6 +9,7 @@
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/ethernet.h>
+#include <pthread.h>
 #include <net/if.h>
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -220,6 +221,62 @@ static void replaced(long arg)
 	vg_alive(n);
 }
 
+struct swap {
+	volatile bool stop;
+	int slot;
+	const int *from;
+	unsigned int nr;
+};
+
+/* What a file descriptor number stands for changes all the time. */
+static void *swap_files(void *arg)
+{
+	struct swap *s = arg;
+	unsigned int i;
+
+	for (i = 0; !s->stop; i++)
+		kt_sys(dup2(s->from[i % s->nr], s->slot));
+	return NULL;
+}
+
+/* CVE-2023-1838: a number is looked up once, or what was checked is not what is used. */
+static void resolved_once(long arg)
+{
+	struct vg_opts o = { .frame = 1514 };
+	struct vg_net *n = vg_net_new(&o);
+	struct vg_queue *q = &n->q[0];
+	int from[4] = { q->backend, q->ring[0].call, kt_sys(open("/dev/null", O_RDWR)),
+			vg_packet_plain(n->ifname) };
+	struct swap s = { .slot = kt_sys(dup(q->backend)), .from = from, .nr = 4 };
+	unsigned int i, base, worked = 0, refused = 0;
+	pthread_t t;
+
+	(void)arg;
+	vg_alive(n);
+	kt_check(!pthread_create(&t, NULL, swap_files, &s), "pthread_create");
+	for (i = 0; i < kt_scale(3000, 500); i++) {
+		unsigned int k = i % 2;
+
+		base = vg_queue_stop(q, k);
+		kt_sys(vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, k, base));
+		if (vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, k, s.slot))
+			refused++;
+		else
+			worked++;
+		vg_vring_file(q->dev.fd, VHOST_SET_VRING_ERR, k, s.slot);
+	}
+	s.stop = true;
+	pthread_join(t, NULL);
+	kt_note("%u taken, %u refused", worked, refused);
+	kt_check(worked && refused, "the race was not run");
+	for (i = 0; i < 2; i++) {
+		vg_queue_setup(q, i, vg_queue_stop(q, i));
+		vg_queue_start(q, i);
+	}
+	vg_host_drain(n);
+	vg_alive(n);
+}
+
 static const struct kt_case cases[] = {
 	{ "eventfds of the wrong kind", eventfds, 0 },
 	{ "back ends of the wrong kind", back_ends, 0 },
@@ -228,6 +285,7 @@ static const struct kt_case cases[] = {
 	{ "a reset gives the TAP back", tap_released, 1 },
 	{ "a close gives the TAP back", tap_released, 2 },
 	{ "replaced eventfds are given back", replaced, 0 },
+	{ "a number that changes its file meanwhile", resolved_once, 0 },
 };
 
 int main(int argc, char **argv)

@@ -259,8 +259,12 @@ static void fuzz_ioctls(long number)
 static void ioctls(long number)
 {
 	int status;
-	pid_t pid = kt_sys(fork());
+	pid_t pid;
 
+	/* A log address near the end of all addresses is a BUG() in stock's log_write(). */
+	if (!vg_is_shunt())
+		kt_skip("stock does not outlive it: BUG() in log_write()");
+	pid = kt_sys(fork());
 	if (!pid) {
 		fuzz_ioctls(number);
 		_exit(0);
