@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from . import net
+from .qmp import QmpError
 from .vm import WIRE, Guest, GuestError, LineError, Nic
 
 BRIDGE = 'shunt-gbr'
@@ -54,9 +55,12 @@ class Bench:
         net.make_bridge(BRIDGE, f'{HOST}/{PREFIX}')
         self._stack.callback(net.remove_link, BRIDGE)
         # pylint: disable=consider-using-with
-        serve = subprocess.Popen((WIRE, 'serve', str(PORT)), stdout=subprocess.DEVNULL)
+        serve = subprocess.Popen((WIRE, 'serve', str(PORT)), stdout=subprocess.PIPE, text=True)
         self._stack.callback(serve.wait)
         self._stack.callback(serve.kill)
+        line = serve.stdout.readline()
+        if not line.startswith('ready'):
+            raise GuestError(f'wire serve: {line}')
         return self
 
     def __exit__(self, *what):
@@ -112,6 +116,17 @@ class Bench:
         new, self._seen = text[self._seen:], len(text)
         found = _COMPLAINTS.findall(new)
         return old + ('\nthe guest reports:\n' + '\n'.join(found[:20]) if found else '')
+
+    def diagnose(self):
+        """The state of the guest and of its VMM, for a person."""
+        if not self._guest:
+            return 'no guest'
+        rows = ['console:', self._guest.console_tail(), 'QEMU:', self._guest.log()]
+        with contextlib.suppress(QmpError, AttributeError):
+            rows.append(str(self._guest.qmp.run('query-status')))
+            for command in ('info cpus', 'info migrate', 'info network'):
+                rows.append(self._guest.qmp.run('human-monitor-command', command_line=command))
+        return '\n'.join(rows)
 
     def traffic(self, way='both', streams=1):
         """Start TCP traffic from the guest to the host's server, until stop_traffic()."""

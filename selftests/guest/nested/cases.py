@@ -20,7 +20,7 @@ from .vm import TOP, Guest, GuestError
 
 SMALL = 60              # bytes of a small packet
 PKTGEN = 5000           # packets of a pktgen run
-HOLD_MIB = 16           # data that waits in the guest during a migration
+HOLD_MIB = 6            # data that waits in the guest during a migration
 MEM_MIB = 48            # memory that is watched during a migration
 
 
@@ -206,18 +206,22 @@ def live_migration(bench):
     target = Guest([bench.nic(TAPS[1])], incoming=True)
     with target:
         target.start()
-        # Slow, so that it cannot come to its end before it is let to.
         source.qmp.run('migrate-set-parameters', max_bandwidth=24 << 20, downtime_limit=1)
         source.qmp.run('migrate', uri=target.incoming())
         source.wait_migration(lambda info: info.get('ram', {}).get('dirty-sync-count', 0) >= 2)
         # All memory has been sent once: what is written now is sent again if it is logged.
+        # From here on so slowly that memory changes faster: no end before it is let to.
+        source.qmp.run('migrate-set-parameters', max_bandwidth=1 << 20)
         # pylint: disable=consider-using-with
         pusher = subprocess.Popen((WIRE, 'tcp', GUEST, str(HOLD_PORT), 'up', str(HOLD_MIB), '0',
                                    '1'), stdout=subprocess.PIPE, text=True)
         try:
-            _until(lambda: _held(source) >= HOLD_MIB << 20, 'the guest does not take the data')
-            status = source.migration()
-            check(status['status'] == 'active', f'migration ended early: {status}')
+            def held():
+                status = source.migration()
+                check(status['status'] == 'active', f'the migration ended early: {status}')
+                return _held(source) >= HOLD_MIB << 20
+
+            _until(held, 'the guest does not take the data')
             source.qmp.run('migrate-set-parameters', max_bandwidth=0, downtime_limit=20000)
             info = source.wait_migration(lambda info: info['status'] == 'completed')
             source.move_line(target)

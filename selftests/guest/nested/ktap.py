@@ -68,10 +68,11 @@ class Suite:
         for row in text.rstrip().splitlines():
             print(f'# {row}', flush=True)
 
-    def case(self, name, function, after=None):
+    def case(self, name, function, after=None, diagnose=None):
         """
         Run one case: it passes when function() returns, whose result, if any, is noted.
         after() returns complaints (text) of what lies beside it, such as a guest's log.
+        diagnose() returns what helps to understand a failure.
         """
         self._number += 1
         self._log.take()
@@ -82,6 +83,8 @@ class Suite:
         except Skip as err:
             skip = str(err)
         except Exception as err:    # pylint: disable=broad-except
+            if diagnose:
+                self.note(diagnose())
             why = f'{type(err).__name__}: {err}'
             if not isinstance(err, Failed):
                 why += '\n' + ''.join(traceback.format_tb(err.__traceback__)[-2:])

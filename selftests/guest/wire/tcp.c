@@ -217,8 +217,11 @@ int cmd_serve(int argc, char **argv)
 
 		if (fd < 0)
 			continue;
-		if (!fork())
+		if (!fork()) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			close(listener);
 			_exit(serve_one(fd));
+		}
 		close(fd);
 	}
 }
