@@ -96,11 +96,13 @@ static void net_attach(struct shunt_vq *vq, struct file *file,
 		       struct socket *sock)
 {
 	struct shunt_net_vq *nvq = to_net_vq(vq);
+	struct ptr_ring *ring = back_end_ring(file);
 
 	nvq->file = file;
 	nvq->sock = sock;
+	nvq->tap = ring;
 	if (vq->index == NET_RX)
-		nvq->ring = back_end_ring(file);
+		nvq->ring = ring;
 	shunt_worker_wake(vq);
 }
 

@@ -17,6 +17,7 @@
  * @vq: the queue; its mutex protects everything here
  * @file: the back end, referenced while attached, or NULL
  * @sock: its socket; lives as long as @file
+ * @tap: it is a TAP or a macvtap, no packet socket
  * @poll: for the socket: frames to receive, or room to transmit
  * @vhost_hlen: bytes of virtio-net header that are ours to make or to strip
  * @sock_hlen: bytes of virtio-net header that go through to the socket
@@ -33,6 +34,7 @@ struct shunt_net_vq {
 	struct shunt_vq vq;
 	struct file *file;
 	struct socket *sock;
+	bool tap;
 	struct shunt_poll poll;
 	u32 vhost_hlen;
 	u32 sock_hlen;

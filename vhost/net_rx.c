@@ -180,8 +180,7 @@ static int write_header(struct shunt_net_vq *nvq, const struct iovec *iov,
 		return shunt_mem_write(iov, nr, 0, &hdr, nvq->vhost_hlen);
 	if (nvq->sock_hlen < sizeof(hdr))
 		return 0;
-	return shunt_mem_write(iov, nr, at, &hdr.num_buffers,
-			       sizeof(hdr.num_buffers));
+	return shunt_mem_write16(iov, nr, at, hdr.num_buffers);
 }
 
 /*

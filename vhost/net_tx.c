@@ -66,7 +66,7 @@ static void send_xdp(struct shunt_net_vq *nvq)
  * request's memory is not there.
  */
 static int add_xdp(struct shunt_net_vq *nvq, const struct shunt_req *req,
-		   u32 hlen, size_t len)
+		   size_t len)
 {
 	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + TAILROOM;
 	struct virtio_net_hdr gso = {};
@@ -111,7 +111,6 @@ static int send_one(struct shunt_net_vq *nvq, const struct shunt_req *req)
 /* One frame. Return: 0: it was sent or dropped; -EAGAIN; or a fatal error. */
 static int transmit(struct shunt_net_vq *nvq, const struct shunt_req *req)
 {
-	const struct sock *sk = nvq->sock->sk;
 	u32 hlen = nvq->vhost_hlen + nvq->sock_hlen;
 	size_t len;
 	int err;
@@ -124,9 +123,9 @@ static int transmit(struct shunt_net_vq *nvq, const struct shunt_req *req)
 	}
 	len = req->out_len - hlen;
 
-	if (sock_flag(sk, SOCK_XDP) && READ_ONCE(sk->sk_sndbuf) == INT_MAX &&
+	if (nvq->tap && READ_ONCE(nvq->sock->sk->sk_sndbuf) == INT_MAX &&
 	    SKB_DATA_ALIGN(HEADROOM + len) + TAILROOM <= PAGE_SIZE) {
-		err = add_xdp(nvq, req, hlen, len);
+		err = add_xdp(nvq, req, len);
 	} else {
 		send_xdp(nvq);
 		err = send_one(nvq, req);

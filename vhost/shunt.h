@@ -324,6 +324,8 @@ int shunt_mem_translate(struct shunt_vq *vq, u64 addr, u64 len, u32 access,
 			struct iovec *iov, u32 max);
 int shunt_mem_write(const struct iovec *iov, u32 nr, size_t off,
 		    const void *from, size_t len);
+int shunt_mem_write16(const struct iovec *iov, u32 nr, size_t off,
+		      __virtio16 val);
 int shunt_mem_read(const struct iovec *iov, u32 nr, size_t off, void *to,
 		   size_t len);
 
