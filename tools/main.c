@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The command 'shunt': finds object and verb, and prints help. What they do is in their own files. */
+/* The command 'shunt': finds object and verb, and prints help. What they do is elsewhere. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

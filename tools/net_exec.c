@@ -337,7 +337,7 @@ static enum status become(const char *path, const struct wish *wish, const struc
 	list_fds(plug->tap.fds, plug->tap.queues, texts.taps);
 	list_fds(plug->vhosts, plug->vhost_count, texts.vhosts);
 	snprintf(texts.queues, sizeof(texts.queues), "%u", wish->queues);
-	/* What QEMU's virtio-net-pci wants: one for each ring, the control queue, the configuration. */
+	/* For QEMU's virtio-net-pci: each ring, the control queue, the configuration. */
 	snprintf(texts.vectors, sizeof(texts.vectors), "%u", 2 * wish->queues + 2);
 
 	status = expand_arguments(wish, &texts, plug->tap.name, true, why);

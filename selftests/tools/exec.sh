@@ -123,7 +123,7 @@ test_the_TAP_is_gone_after_kill_9() {
 	wait_for grep -q ready "$WORK/out"
 	ip link show dev ttx >/dev/null
 	kill -9 "$victim"
-	wait "$victim" || true
+	wait "$victim" 2>/dev/null || true
 	exec 8>&-
 	! ip link show dev ttx 2>/dev/null || fail "still there"
 }
@@ -131,11 +131,11 @@ test_the_TAP_is_gone_after_kill_9() {
 test_nothing_is_left_when_set_up_is_killed_at_any_moment() {
 	local i
 
-	for i in $(seq 40); do
+	for i in $(seq 12); do
 		"$SHUNT" net exec --device "$SHUNT_DEV" --bridge "$BR" --tap ttx --queues 4 -- \
 			sleep 60 &
 		victim=$!
-		sleep "0.$(printf %03d $((i * 3)))"
+		sleep "0.$(printf %03d $((i * 8)))"
 		kill -9 "$victim"
 		wait "$victim" 2>/dev/null || true
 		! ip link show dev ttx 2>/dev/null || fail "left behind in round $i"

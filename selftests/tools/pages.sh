@@ -23,7 +23,8 @@ test_every_option_of_the_help_text_is_in_the_page() {
 	grep -o -- '--[a-z]\+' "$WORK/out" | sort -u >"$WORK/options"
 	[ "$(wc -l <"$WORK/options")" -ge 6 ] || fail "no options found"
 	while read -r option; do
-		grep -qF -- "${option//-/\\-}" "$MAN/shunt-net.8" || fail "$option is not in the page"
+		grep -qF -- "${option//-/\\-}" "$MAN/shunt-net.8" ||
+			fail "$option is not in the page"
 	done <"$WORK/options"
 }
 

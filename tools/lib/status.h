@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What can go wrong, one value and one exit code each, and the one-line message that goes with it.
- * The library parts never print and never exit: they fill in a struct failure and return its status.
+ * The library parts never print and never exit: they fill in a struct failure and return its
+ * status.
  */
 #ifndef SHUNT_STATUS_H
 #define SHUNT_STATUS_H

@@ -35,7 +35,7 @@ enum status tap_check_name(const char *name, struct failure *why)
 		if (*c <= ' ' || *c > '~' || strchr("/:%", *c))
 			return failed(
 				why, ST_NAME,
-				"interface names are visible ASCII characters without '/', ':' and '%%'");
+				"an interface name is visible ASCII without '/', ':' and '%%'");
 	return ST_OK;
 }
 
