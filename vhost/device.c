@@ -219,12 +219,11 @@ static void show_vq(struct seq_file *m, struct shunt_vq *vq)
 		const char *name;
 		u64 value;
 	} counter[] = {
-		{ "kicks", s->kicks },	     { "passes", s->passes },
-		{ "batches", s->batches },   { "packets", s->packets },
-		{ "bytes", s->bytes },	     { "signals", s->signals },
-		{ "suppressed", s->suppressed },
-		{ "drops", s->drops },	     { "errors", s->errors },
-		{ "busypolls", s->busypolls },
+		{ "kicks", s->kicks },		 { "passes", s->passes },
+		{ "batches", s->batches },	 { "packets", s->packets },
+		{ "bytes", s->bytes },		 { "signals", s->signals },
+		{ "suppressed", s->suppressed }, { "drops", s->drops },
+		{ "errors", s->errors },	 { "busypolls", s->busypolls },
 	};
 	u32 i;
 
@@ -256,8 +255,7 @@ void shunt_dev_show_fdinfo(struct seq_file *m, struct shunt_dev *dev)
 	seq_printf(m, "shunt-owner:\t%d\n",
 		   dev->owner ? task_pid_vnr(dev->owner) : 0);
 	seq_printf(m, "shunt-features:\t0x%016llx\n", dev->features);
-	seq_printf(m, "shunt-regions:\t%u\n",
-		   dev->umem ? dev->umem->nmaps : 0);
+	seq_printf(m, "shunt-regions:\t%u\n", dev->umem ? dev->umem->nmaps : 0);
 	for (i = 0; i < dev->nr_vqs; i++)
 		show_vq(m, dev->vqs[i]);
 	mutex_unlock(&dev->mutex);

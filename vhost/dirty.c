@@ -143,10 +143,9 @@ int shunt_log_ring(struct shunt_vq *vq, u32 off, u32 len)
 	while (len) {
 		u32 at = area->offset + off;
 		u32 run = min_t(u32, len, PAGE_SIZE - offset_in_page(at));
-		int err = log_user(vq,
-				   area->user[at >> PAGE_SHIFT] +
-					   offset_in_page(at),
-				   run);
+		int err = log_user(
+			vq, area->user[at >> PAGE_SHIFT] + offset_in_page(at),
+			run);
 
 		if (err)
 			return err;

@@ -38,8 +38,8 @@ static void vq_set_features(struct shunt_vq *vq, u64 features)
 	r->indirect = shunt_vq_has(vq, VIRTIO_RING_F_INDIRECT_DESC);
 	r->event_idx = shunt_vq_has(vq, VIRTIO_RING_F_EVENT_IDX);
 	r->notify_on_empty = shunt_vq_has(vq, VIRTIO_F_NOTIFY_ON_EMPTY);
-	r->little_endian = shunt_vq_has(vq, VIRTIO_F_VERSION_1) ||
-			   !vq->big_endian;
+	r->little_endian =
+		shunt_vq_has(vq, VIRTIO_F_VERSION_1) || !vq->big_endian;
 }
 
 /* VHOST_SET_FEATURES: while a queue runs, only the dirty log may change. */
@@ -195,8 +195,7 @@ static int set_addr(struct shunt_vq *vq, const struct vhost_vring_addr *a)
 		if (addr[part] + size < addr[part])
 			return -EFAULT;
 		/* Addresses are the owner's, but for those of an IOMMU. */
-		if (!vq->iotlb &&
-		    !access_ok(u64_to_user_ptr(addr[part]), size))
+		if (!vq->iotlb && !access_ok(u64_to_user_ptr(addr[part]), size))
 			return -EFAULT;
 		moved |= vq->area[part].addr != addr[part];
 	}
@@ -364,8 +363,7 @@ static long dispatch(struct shunt_dev *dev, unsigned int cmd, void __user *arg)
  * Context: process context; may wait for a pass to end.
  * Return: as ioctls do.
  */
-long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd,
-		     unsigned long arg)
+long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd, unsigned long arg)
 {
 	long err;
 

@@ -323,8 +323,7 @@ ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 	for (u32 i = 0; i < dev->nr_vqs; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
 
-		if (vq->miss == SHUNT_MISS_SENT &&
-		    vq->miss_iova == iotlb->iova)
+		if (vq->miss == SHUNT_MISS_SENT && vq->miss_iova == iotlb->iova)
 			vq->miss = SHUNT_MISS_QUEUED;
 	}
 	spin_unlock(&dev->iotlb_lock);

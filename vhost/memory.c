@@ -177,7 +177,8 @@ int shunt_mem_write16(const struct iovec *iov, u32 nr, size_t off,
 {
 	/* In nearly all lists they are in the first entry. */
 	if (likely(iov->iov_len >= off + sizeof(val)))
-		return put_user(val, (__virtio16 __user *)(iov->iov_base + off));
+		return put_user(val,
+				(__virtio16 __user *)(iov->iov_base + off));
 	return shunt_mem_write(iov, nr, off, &val, sizeof(val));
 }
 EXPORT_SYMBOL_GPL(shunt_mem_write16);
@@ -330,10 +331,10 @@ int shunt_mem_map_ring(struct shunt_vq *vq)
 	int err;
 
 	for (part = 0; part < RING_PARTS; part++) {
-		err = area_find(vq, &vq->area[part],
-				ring_part_size(part, vq->num,
-					       vq->ring.event_idx),
-				access[part]);
+		err = area_find(
+			vq, &vq->area[part],
+			ring_part_size(part, vq->num, vq->ring.event_idx),
+			access[part]);
 		if (err)
 			goto unmap;
 	}

@@ -53,9 +53,8 @@ static int peek_len(struct shunt_net_vq *nvq)
 	if (nvq->ring) {
 		if (nvq->head == nvq->tail) {
 			nvq->head = 0;
-			nvq->tail = ptr_ring_consume_batched(nvq->ring,
-							     nvq->queue,
-							     SHUNT_BATCH);
+			nvq->tail = ptr_ring_consume_batched(
+				nvq->ring, nvq->queue, SHUNT_BATCH);
 		}
 		return nvq->tail ? frame_len(nvq->queue[nvq->head]) : -1;
 	}
@@ -231,22 +230,14 @@ static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
 }
 
 /*
- * The guest has no buffers: ask for a kick. Return: 1: it has some now; 0: wait;
- * or an error number for run().
+ * The guest has too few buffers: ask for a kick. Return: 1: it has more now; 0:
+ * wait; or an error number for run().
  */
 static int wait_for_buffers(struct shunt_vq *vq)
 {
-	int more = shunt_vq_push(vq);
+	int err = shunt_vq_push(vq);
 
-	if (!more)
-		more = shunt_vq_arm(vq);
-	if (more > 0) {
-		int err = shunt_vq_suppress(vq);
-
-		if (err)
-			return err;
-	}
-	return more;
+	return err ? err : shunt_vq_arm(vq);
 }
 
 /* Put back what is in hand, and return what was served. */
@@ -289,14 +280,19 @@ int shunt_net_rx(struct shunt_vq *vq)
 		n = find_buffers(nvq, &rx, hlen + len);
 		if (n > 0) {
 			err = deliver(nvq, &rx, n, len);
-		} else if (n == -EMSGSIZE) {
+			rx.over = shunt_net_over(&rx.packets, &rx.bytes, len);
+			continue;
+		}
+		/* All buffers were looked at in vain: once in a pass. */
+		if (n == -EMSGSIZE) {
 			drop(nvq);
+			rx.over = true;
 		} else {
 			if (!n)
 				n = wait_for_buffers(vq);
 			err = min(n, 0);
+			rx.over = n > 0;
 		}
-		rx.over = shunt_net_over(&rx.packets, &rx.bytes, len);
 	}
 	n = settle(vq, &rx);
 	if (idle)

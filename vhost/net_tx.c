@@ -11,8 +11,8 @@
  * one by one with sendmsg(); what is waiting is sent first, so that order is
  * kept. Then the batch is returned to the driver.
  *
- * Frames are dropped, as on a wire, when they are shorter than their headers,
- * when the socket refuses them or memory is short. When the socket is full
+ * Frames are dropped, as on a wire, when they are shorter than their headers or
+ * longer than any frame, when the socket refuses them or memory is short. When the socket is full
  * (-EAGAIN: a TAP with a send limit) the queue waits for room.
  *
  * A request with writable segments, or one whose memory is not there, breaks
@@ -28,7 +28,14 @@
 #define HEADROOM (XDP_PACKET_HEADROOM + NET_IP_ALIGN)
 #define TAILROOM SKB_DATA_ALIGN(sizeof(struct skb_shared_info))
 
-/* What a batch has come to. */
+/*
+ * The longest request that is taken for a frame, in bytes, header included: more
+ * than segmentation can ever leave to us (VIRTIO 1.2, 5.1.6.2), and little
+ * enough for a TAP, which counts in int and may ask for all of it in one piece.
+ */
+#define FRAME_MAX (128 * 1024)
+
+/* What a pass has come to. */
 struct tx {
 	u32 packets;
 	u64 bytes;
@@ -117,7 +124,8 @@ static int transmit(struct shunt_net_vq *nvq, const struct shunt_req *req)
 
 	if (unlikely(req->in))
 		return -EINVAL;
-	if (unlikely(req->out_len < hlen + ETH_HLEN)) {
+	if (unlikely(req->out_len < hlen + ETH_HLEN ||
+		     req->out_len > FRAME_MAX)) {
 		nvq->vq.stats.drops++;
 		return 0;
 	}
@@ -159,8 +167,8 @@ static int transmit_batch(struct shunt_net_vq *nvq, struct tx *tx, u32 n)
 			err = shunt_vq_done(vq, i, 0);
 		if (err)
 			break;
-		tx->over = shunt_net_over(&tx->packets, &tx->bytes,
-					  req->out_len);
+		tx->over =
+			shunt_net_over(&tx->packets, &tx->bytes, req->out_len);
 	}
 	send_xdp(nvq);
 	shunt_vq_unfetch(vq, i);

@@ -96,7 +96,7 @@ struct ring {
 /**
  * struct ring_seg - one piece of a request, as the driver described it
  * @addr: address in the driver's address space, not checked
- * @len: length in bytes, any value, not checked; never 0
+ * @len: length in bytes, any value, 0 included, not checked
  */
 struct ring_seg {
 	u64 addr;

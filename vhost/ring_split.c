@@ -30,7 +30,8 @@
  * A chain in the ring: at most ring.num descriptors; one more is a loop.
  * An indirect table: at most RING_TABLE_MAX entries and so as many steps;
  * it cannot name another table.
- * Segments: at most ring_batch.max_seg for one request.
+ * Descriptors: at most ring_batch.max_seg in a batch, empty ones included; so
+ * whatever a driver makes of its ring, a fetch takes no longer than that.
  */
 #include "ring.h"
 
@@ -126,20 +127,17 @@ static int split_see(struct ring *r)
 static int add_seg(struct ring *r, struct ring_batch *b, struct ring_req *req,
 		   const struct vring_desc *d, u16 flags)
 {
-	u32 len = __virtio32_to_cpu(r->little_endian, d->len);
 	struct ring_seg *seg;
 
 	/* Readable ones come first (VIRTIO 1.2, 2.7.4.2). */
 	if (!(flags & VRING_DESC_F_WRITE) && unlikely(req->in))
 		return -EINVAL;
-	if (unlikely(!len))
-		return 0;
 	if (unlikely(b->nr_seg == b->max_seg))
 		return -ENOBUFS;
 
 	seg = &b->seg[b->nr_seg++];
 	seg->addr = __virtio64_to_cpu(r->little_endian, d->addr);
-	seg->len = len;
+	seg->len = __virtio32_to_cpu(r->little_endian, d->len);
 	if (flags & VRING_DESC_F_WRITE)
 		req->in++;
 	else
@@ -148,8 +146,8 @@ static int add_seg(struct ring *r, struct ring_batch *b, struct ring_req *req,
 }
 
 /* An indirect table (VIRTIO 1.2, 2.7.5.3), read in chunks, followed by next. */
-static int add_table(struct ring *r, struct ring_batch *b,
-		     struct ring_req *req, const struct vring_desc *table)
+static int add_table(struct ring *r, struct ring_batch *b, struct ring_req *req,
+		     const struct vring_desc *table)
 {
 	u64 addr = __virtio64_to_cpu(r->little_endian, table->addr);
 	u32 len = __virtio32_to_cpu(r->little_endian, table->len);

@@ -238,7 +238,8 @@ struct shunt_ops {
 	u64 features;
 	int (*run)(struct shunt_vq *vq);
 	void (*stop)(struct shunt_vq *vq);
-	long (*ioctl)(struct shunt_dev *dev, unsigned int cmd, void __user *arg);
+	long (*ioctl)(struct shunt_dev *dev, unsigned int cmd,
+		      void __user *arg);
 };
 
 /**
@@ -286,7 +287,8 @@ long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd,
 int shunt_worker_create(struct shunt_vq *vq);
 void shunt_worker_destroy(struct shunt_vq *vq);
 void shunt_worker_wake(struct shunt_vq *vq);
-bool shunt_worker_busy_poll(struct shunt_vq *vq, bool (*more)(void *), void *arg);
+bool shunt_worker_busy_poll(struct shunt_vq *vq, bool (*more)(void *),
+			    void *arg);
 
 /* queue.c */
 void shunt_vq_lock(struct shunt_vq *vq);

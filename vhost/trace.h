@@ -13,6 +13,8 @@
 
 #include <linux/tracepoint.h>
 
+/* clang-format off */
+
 /* The driver kicked; in the context of whoever wrote the eventfd. */
 TRACE_EVENT(shunt_kick,
 	TP_PROTO(u32 id, u32 queue),
@@ -63,6 +65,8 @@ TRACE_EVENT(shunt_signal,
 	TP_printk("id=%u queue=%u sent=%d", __entry->id, __entry->queue,
 		  __entry->sent)
 );
+
+/* clang-format on */
 
 #endif
 

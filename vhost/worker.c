@@ -113,7 +113,8 @@ EXPORT_SYMBOL_GPL(shunt_worker_wake);
  * Context: the queue's worker, @vq->mutex held.
  * Return: whether there is work.
  */
-bool shunt_worker_busy_poll(struct shunt_vq *vq, bool (*more)(void *), void *arg)
+bool shunt_worker_busy_poll(struct shunt_vq *vq, bool (*more)(void *),
+			    void *arg)
 {
 	u64 end;
 

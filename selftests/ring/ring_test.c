@@ -237,7 +237,7 @@ static bool offer(struct driver *d, u32 nr, bool table)
 	for (i = 0; i < nr; i++) {
 		u32 slot = table ? i : slots[i];
 		u64 addr = ((u64)rnd(~0u) << 32) | rnd(~0u);
-		/* Empty ones are legal, and vanish. */
+		/* Empty ones are legal. */
 		u32 len = rnd(8) ? 1 + rnd(~0u - 1) : 0;
 
 		at[slot].addr = addr;
@@ -246,16 +246,11 @@ static bool offer(struct driver *d, u32 nr, bool table)
 				 (i + 1 < nr ? VRING_DESC_F_NEXT : 0);
 		at[slot].next = i + 1 < nr ? (table ? i + 1 : slots[i + 1]) :
 					     rnd(65536);
-		if (len) {
-			struct ring_seg *seg = &e->seg[e->out + e->in];
-
-			seg->addr = addr;
-			seg->len = len;
-			if (i >= out)
-				e->in++;
-			else
-				e->out++;
-		}
+		e->seg[i] = (struct ring_seg){ addr, len };
+		if (i >= out)
+			e->in++;
+		else
+			e->out++;
 	}
 	for (i = 1; !table && i < nr; i++)
 		d->expect[slots[i]].nr_desc = 0;
@@ -525,6 +520,10 @@ static void rules(bool mapped)
 	    (batch.max_seg = 2, set(3, 0x100000, 64, table, 0),
 	     set_table(0, 1, 1, next, 1), set_table(1, 1, 1, next, 2),
 	     set_table(2, 1, 1, 0, 0)),
+	    -ENOBUFS);
+	BAD("more empty segments than there is room for",
+	    (set(3, 1, 0, next, 4), set(4, 1, 0, next, 5),
+	     set(5, 1, 0, 0, 0)),
 	    -ENOBUFS);
 	batch.max_seg = SEGS * 4;
 	BAD("a chain of empty descriptors is a request",
