@@ -34,6 +34,7 @@ tools: deps ## build the command `shunt` into build/tools/
 
 selftests: deps
 	+@$(MAKE) --no-print-directory -C selftests
+	+@$(MAKE) --no-print-directory -C selftests/guest
 
 check: modules tools selftests ## run all tests, in VMs, on the distribution's kernel
 	@scripts/check $(SUITES)
