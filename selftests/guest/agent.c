@@ -40,16 +40,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define JOBS_MAX	32	/* jobs at one time */
-#define LINE_MAX_LEN	8192	/* longest line from the driver, bytes */
-#define PIECE_MAX	400	/* bytes of output in one `out` line */
-#define HANGUP_US	50000	/* pause before a line without a peer is looked at again */
-#define OPEN_TRIES	600	/* times HANGUP_US that the line may take to appear */
+#define JOBS_MAX     32	   /* jobs at one time */
+#define LINE_MAX_LEN 8192  /* longest line from the driver, bytes */
+#define PIECE_MAX    400   /* bytes of output in one `out` line */
+#define HANGUP_US    50000 /* pause before a line without a peer is looked at again */
+#define OPEN_TRIES   600   /* times HANGUP_US that the line may take to appear */
 
 struct job {
-	long id;	/* the driver's number; 0: slot is free */
+	long id; /* the driver's number; 0: slot is free */
 	pid_t pid;
-	int out;	/* read end of the job's output pipe, or -1 */
+	int out; /* read end of the job's output pipe, or -1 */
 };
 
 static struct job jobs[JOBS_MAX];
@@ -250,7 +250,7 @@ static void hear(void)
 	char *start = buf, *end;
 
 	if (n <= 0) {
-		usleep(HANGUP_US);	/* nobody listens on the host's side, yet */
+		usleep(HANGUP_US); /* nobody listens on the host's side, yet */
 		return;
 	}
 	have += n;
@@ -263,7 +263,7 @@ static void hear(void)
 	have = strlen(start);
 	memmove(buf, start, have);
 	if (have == sizeof(buf) - 1)
-		have = 0;	/* no line is that long: drop it */
+		have = 0; /* no line is that long: drop it */
 }
 
 /* Open the line, which its driver may make a little later. */

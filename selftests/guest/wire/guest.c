@@ -18,10 +18,10 @@
 
 #include "wire.h"
 
-#define PAGE		4096u
-#define WORDS		(PAGE / sizeof(uint64_t))
-#define BURST		64	/* pages rewritten in one go */
-#define BURST_US	10000	/* pause between two of them */
+#define PAGE	 4096u
+#define WORDS	 (PAGE / sizeof(uint64_t))
+#define BURST	 64    /* pages rewritten in one go */
+#define BURST_US 10000 /* pause between two of them */
 
 static volatile sig_atomic_t stop;
 

@@ -25,23 +25,23 @@
 
 #include "wire.h"
 
-#define ORDER_MAGIC	0x31657269772d6e73ull	/* "sn-wire1" */
-#define STREAMS_MAX	32
-#define STALL_S		120	/* seconds without progress that end a transfer */
+#define ORDER_MAGIC 0x31657269772d6e73ull /* "sn-wire1" */
+#define STREAMS_MAX 32
+#define STALL_S	    120 /* seconds without progress that end a transfer */
 
-enum way { WAY_UP, WAY_DOWN };	/* up: client to server */
+enum way { WAY_UP, WAY_DOWN }; /* up: client to server */
 
 struct order {
 	uint64_t magic;
 	uint64_t way;
 	uint64_t seed;
-	uint64_t bytes;		/* 0: no limit */
-	uint64_t usec;		/* 0: no limit */
+	uint64_t bytes; /* 0: no limit */
+	uint64_t usec;	/* 0: no limit */
 };
 
 struct verdict {
-	uint64_t bytes;		/* received */
-	uint64_t wrong_at;	/* offset of the first wrong byte + 1, 0: none */
+	uint64_t bytes;	   /* received */
+	uint64_t wrong_at; /* offset of the first wrong byte + 1, 0: none */
 };
 
 static volatile sig_atomic_t stop;
@@ -174,8 +174,8 @@ static int stream_receive(int fd, const struct order *order, uint64_t *received)
 		verdict.bytes += n;
 	}
 	if (n < 0)
-		printf("failed: receive after %llu bytes: %s\n",
-		       (unsigned long long)verdict.bytes, strerror(errno));
+		printf("failed: receive after %llu bytes: %s\n", (unsigned long long)verdict.bytes,
+		       strerror(errno));
 	*received = verdict.bytes;
 	free(pattern);
 	free(buf);
@@ -239,8 +239,8 @@ static int client_one(const char *host, int port, const struct order *order)
 	else
 		ret = stream_receive(fd, order, &bytes);
 	if (!ret && order->way == WAY_DOWN && order->bytes && bytes != order->bytes) {
-		printf("failed: %llu bytes ordered, %llu came\n",
-		       (unsigned long long)order->bytes, (unsigned long long)bytes);
+		printf("failed: %llu bytes ordered, %llu came\n", (unsigned long long)order->bytes,
+		       (unsigned long long)bytes);
 		ret = -1;
 	}
 	if (!ret && !bytes) {
@@ -282,7 +282,7 @@ int cmd_tcp(int argc, char **argv)
 				exit(client_one(argv[1], port, &order));
 		}
 	}
-	for (pid_t pid; (pid = wait(&status)) > 0 || errno == EINTR; )
+	for (pid_t pid; (pid = wait(&status)) > 0 || errno == EINTR;)
 		failed += pid > 0 && status;
 	if (failed)
 		return 1;

@@ -18,9 +18,9 @@
 
 #include "wire.h"
 
-#define UDP_MAX		65507	/* largest UDP payload over IPv4, bytes */
-#define TRIES		5
-#define REPLY_MS	2000	/* wait for one reply */
+#define UDP_MAX	 65507 /* largest UDP payload over IPv4, bytes */
+#define TRIES	 5
+#define REPLY_MS 2000 /* wait for one reply */
 
 void udp_echo(int port)
 {
@@ -60,7 +60,7 @@ static int echo_once(int fd, const unsigned char *want, size_t size)
 			return 1;
 		n = recv(fd, buf, sizeof(buf), 0);
 		if (n < 0 || (size_t)n != size)
-			continue;	/* an earlier question's reply, or an ICMP error */
+			continue; /* an earlier question's reply, or an ICMP error */
 		return memcmp(buf, want, size) ? -1 : 0;
 	}
 }
@@ -94,7 +94,7 @@ int cmd_udp(int argc, char **argv)
 		}
 		count++;
 		if (size < last && size + step > last)
-			size = last - step;	/* the largest size is always tried */
+			size = last - step; /* the largest size is always tried */
 	}
 	printf("ok sizes=%lu resent=%lu\n", count, resent);
 	return 0;
@@ -126,7 +126,7 @@ int cmd_rtt(int argc, char **argv)
 	if (!usec)
 		die("memory");
 	fd = net_open(SOCK_DGRAM, argv[1], atoi(argv[2]), 0);
-	for (unsigned long i = 0; i < count; ) {
+	for (unsigned long i = 0; i < count;) {
 		uint64_t start = now_us();
 		int ret = echo_once(fd, pattern_at(pattern, i * 4099), size);
 

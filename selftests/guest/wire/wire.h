@@ -17,8 +17,8 @@
  * the block is a prime, so that data which arrives shifted by a page, a packet
  * or a buffer does not match.
  */
-#define PATTERN_LEN	1048573u
-#define PATTERN_WINDOW	262144u		/* bytes readable from any offset */
+#define PATTERN_LEN    1048573u
+#define PATTERN_WINDOW 262144u /* bytes readable from any offset */
 
 /**
  * pattern_make - the content that belongs to a seed
