@@ -2,8 +2,7 @@
 /*
  * ring_test.c - the ring files of vhost/, compiled in userspace, against a model
  *
- * The model is a driver that was written from VIRTIO 1.2, section 2.7, and
- * shares no line with the ring code. It owns a small memory, offers random
+ * The model (driver.c) owns a small memory, offers random
  * requests, checks everything that the device side makes of them, and in the
  * second half breaks each rule that a driver must keep and sees that it is
  * noticed. Everything runs twice: with the ring as plain memory and through
@@ -12,327 +11,20 @@
  *
  * Run under ASan and UBSan. The seed of each run is fixed.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "ring.h"
-
-#define TABLES 4096 /* bytes of indirect tables a slot */
-#define SEGS 64
-#define REQS 256
-
-/* ---- KTAP ---- */
-
-static int cases, failures;
-static const char *current;
-static bool failed_now;
-
-#define CHECK(cond)                                                            \
-	do {                                                                   \
-		if (!(cond) && !failed_now) {                                  \
-			printf("# %s: %s:%d: %s\n", current, __FILE__,         \
-			       __LINE__, #cond);                               \
-			failed_now = true;                                     \
-		}                                                              \
-	} while (0)
-
-static void begin(const char *name)
-{
-	current = name;
-	failed_now = false;
-}
-
-static void end(void)
-{
-	cases++;
-	failures += failed_now;
-	printf("%sok %d %s\n", failed_now ? "not " : "", cases, current);
-}
-
-static u64 rng = 88172645463325252ull;
-
-static u32 rnd(u32 below)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (u32)(rng >> 32) % below;
-}
-
-/* ---- the driver ---- */
-
-struct expect {
-	u32 out, in;
-	struct ring_seg seg[SEGS];
-	u32 nr_desc;
-	bool live;
-};
-
-struct driver {
-	struct ring ring;
-	u32 num;
-	bool indirect, event_idx, mapped;
-	struct vring_desc *desc;
-	u16 *avail; /* flags, idx, ring[num], used_event */
-	u16 *used; /* flags, idx, 4 each[num], avail_event */
-	u8 *tables; /* TABLES bytes for each descriptor */
-	u16 avail_idx, used_idx;
-	u16 *free;
-	u32 nr_free;
-	struct expect *expect; /* by head */
-	u16 *order; /* heads in the order they were offered */
-	u32 offered, fetched;
-	u32 wrote; /* calls of ring_env_wrote() */
-	int fail_in; /* env calls until one fails; 0: never */
-};
-
-static struct driver *driver_of(struct ring *r)
-{
-	return (struct driver *)((char *)r - offsetof(struct driver, ring));
-}
-
-static u8 *part(struct driver *d, enum ring_part p)
-{
-	return p == RING_DESC	? (u8 *)d->desc :
-	       p == RING_DRIVER ? (u8 *)d->avail :
-				  (u8 *)d->used;
-}
-
-static int fails(struct driver *d)
-{
-	return d->fail_in && !--d->fail_in ? -EFAULT : 0;
-}
-
-int ring_env_read(struct ring *r, enum ring_part p, u32 off, void *to, u32 len)
-{
-	struct driver *d = driver_of(r);
-
-	CHECK(off + len <= ring_part_size(p, d->num, d->event_idx));
-	if (fails(d))
-		return -EFAULT;
-	memcpy(to, part(d, p) + off, len);
-	return 0;
-}
-
-int ring_env_write(struct ring *r, enum ring_part p, u32 off, const void *from,
-		   u32 len)
-{
-	struct driver *d = driver_of(r);
-
-	CHECK(p == RING_DEVICE);
-	CHECK(off + len <= ring_part_size(p, d->num, d->event_idx));
-	if (fails(d))
-		return -EFAULT;
-	memcpy(part(d, p) + off, from, len);
-	return 0;
-}
-
-/* Tables are at "guest" addresses from 1 MiB on. */
-int ring_env_table(struct ring *r, u64 addr, void *to, u32 len)
-{
-	struct driver *d = driver_of(r);
-	u64 off = addr - 0x100000;
-
-	if (fails(d))
-		return -EFAULT;
-	if (addr < 0x100000 || off + len > (u64)d->num * TABLES)
-		return -EFAULT;
-	memcpy(to, d->tables + off, len);
-	return 0;
-}
-
-int ring_env_wrote(struct ring *r, enum ring_part p, u32 off, u32 len)
-{
-	struct driver *d = driver_of(r);
-
-	CHECK(p == RING_DEVICE && len > 0);
-	CHECK(off + len <= ring_part_size(p, d->num, d->event_idx));
-	d->wrote++;
-	return fails(d);
-}
-
-static void driver_init(struct driver *d, u32 num, bool indirect,
-			bool event_idx, bool mapped, u16 base)
-{
-	u32 i;
-
-	memset(d, 0, sizeof(*d));
-	d->num = num;
-	d->indirect = indirect;
-	d->event_idx = event_idx;
-	d->mapped = mapped;
-	/* Exactly as large as the ring is: ASan sees one byte more. */
-	d->desc = calloc(1, ring_part_size(RING_DESC, num, event_idx));
-	d->avail = calloc(1, ring_part_size(RING_DRIVER, num, event_idx));
-	d->used = calloc(1, ring_part_size(RING_DEVICE, num, event_idx));
-	d->tables = calloc(num, TABLES);
-	d->free = calloc(num, sizeof(*d->free));
-	d->expect = calloc(num, sizeof(*d->expect));
-	d->order = calloc(65536, sizeof(*d->order));
-	for (i = 0; i < num; i++)
-		d->free[d->nr_free++] = i;
-	d->avail_idx = base;
-	d->used_idx = base;
-	d->avail[1] = base;
-	d->used[1] = base;
-
-	d->ring.num = num;
-	d->ring.indirect = indirect;
-	d->ring.event_idx = event_idx;
-	d->ring.little_endian = true;
-	d->ring.next_avail = base;
-	if (mapped)
-		for (i = 0; i < RING_PARTS; i++)
-			d->ring.map[i] = part(d, i);
-	CHECK(ring_start(&d->ring) == 0);
-	CHECK(d->ring.next_used == base);
-}
-
-static void driver_free(struct driver *d)
-{
-	free(d->desc);
-	free(d->avail);
-	free(d->used);
-	free(d->tables);
-	free(d->free);
-	free(d->expect);
-	free(d->order);
-}
-
-static u16 take(struct driver *d)
-{
-	u32 at = rnd(d->nr_free);
-	u16 slot = d->free[at];
-
-	d->free[at] = d->free[--d->nr_free];
-	return slot;
-}
-
-/* Offer one request of @nr segments; false: no room. */
-static bool offer(struct driver *d, u32 nr, bool table)
-{
-	struct vring_desc *at;
-	struct expect *e;
-	u16 slots[SEGS], head;
-	u32 i, out = rnd(nr + 1);
-
-	if (d->nr_free < (table ? 1 : nr))
-		return false;
-	for (i = 0; i < (table ? 1 : nr); i++)
-		slots[i] = take(d);
-	head = slots[0];
-	e = &d->expect[head];
-	CHECK(!e->live);
-	memset(e, 0, sizeof(*e));
-	e->live = true;
-	e->nr_desc = table ? 1 : nr;
-	at = table ? (struct vring_desc *)(d->tables + head * TABLES) : d->desc;
-	if (table) {
-		d->desc[head].addr = 0x100000 + (u64)head * TABLES;
-		d->desc[head].len = nr * sizeof(*at);
-		d->desc[head].flags = VRING_DESC_F_INDIRECT;
-		d->desc[head].next = rnd(65536); /* means nothing */
-	}
-	for (i = 0; i < nr; i++) {
-		u32 slot = table ? i : slots[i];
-		u64 addr = ((u64)rnd(~0u) << 32) | rnd(~0u);
-		/* Empty ones are legal. */
-		u32 len = rnd(8) ? 1 + rnd(~0u - 1) : 0;
-
-		at[slot].addr = addr;
-		at[slot].len = len;
-		at[slot].flags = (i >= out ? VRING_DESC_F_WRITE : 0) |
-				 (i + 1 < nr ? VRING_DESC_F_NEXT : 0);
-		at[slot].next = i + 1 < nr ? (table ? i + 1 : slots[i + 1]) :
-					     rnd(65536);
-		e->seg[i] = (struct ring_seg){ addr, len };
-		if (i >= out)
-			e->in++;
-		else
-			e->out++;
-	}
-	for (i = 1; !table && i < nr; i++)
-		d->expect[slots[i]].nr_desc = 0;
-	/* Remember the chain, to free it later. */
-	d->avail[2 + (d->avail_idx & (d->num - 1))] = head;
-	d->order[d->avail_idx] = head;
-	d->avail_idx++;
-	d->offered++;
-	__atomic_store_n(&d->avail[1], d->avail_idx, __ATOMIC_RELEASE);
-	return true;
-}
-
-static void release(struct driver *d, u16 head)
-{
-	u16 slot = head;
-	u32 i, nr = d->expect[head].nr_desc;
-
-	for (i = 0; i < nr; i++) {
-		d->free[d->nr_free++] = slot;
-		slot = d->desc[slot].next;
-	}
-	d->expect[head].live = false;
-}
-
-static struct ring_req reqs[REQS];
-static struct ring_seg segs[SEGS * 4];
-static struct ring_batch batch = {
-	.req = reqs, .seg = segs, .max_req = REQS, .max_seg = SEGS * 4,
-};
-
-/* Compare the batch with what was offered. */
-static void check_batch(struct driver *d, u16 from, int n)
-{
-	int i;
-	u32 j;
-
-	CHECK((u32)n == batch.nr_req);
-	for (i = 0; i < n; i++) {
-		struct ring_req *req = &batch.req[i];
-		struct expect *e;
-
-		CHECK(req->id == d->order[(u16)(from + i)]);
-		if (failed_now)
-			return;
-		e = &d->expect[req->id];
-		CHECK(e->live && e->out == req->out && e->in == req->in);
-		CHECK(req->seg + req->out + req->in <= batch.nr_seg);
-		for (j = 0; j < e->out + e->in && !failed_now; j++) {
-			CHECK(batch.seg[req->seg + j].addr == e->seg[j].addr);
-			CHECK(batch.seg[req->seg + j].len == e->seg[j].len);
-		}
-	}
-}
-
-/* The driver looks at the used ring. */
-static void reap(struct driver *d, const struct ring_done *done, u32 n)
-{
-	struct vring_used_elem *elem = (struct vring_used_elem *)(d->used + 2);
-	u32 i;
-
-	CHECK((u16)(d->used[1] - d->used_idx) == n);
-	for (i = 0; i < n && !failed_now; i++, d->used_idx++) {
-		struct vring_used_elem *e = &elem[d->used_idx & (d->num - 1)];
-
-		CHECK(e->id == done[i].id && e->len == done[i].len);
-		release(d, e->id);
-	}
-}
+#include "driver.h"
 
 /* ---- what must work ---- */
 
 static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 {
 	bool asked = false; /* whether ring_need_signal() was ever */
-	u16 asked_at = 0; /* the used index when it was */
+	u16 asked_at = 0;   /* the used index when it was */
 	struct driver d;
 	char name[80];
 	u32 round;
 
-	snprintf(name, sizeof(name), "traffic num=%u%s%s %s", num,
-		 indirect ? " indirect" : "", event_idx ? " event_idx" : "",
-		 mapped ? "mapped" : "user");
+	snprintf(name, sizeof(name), "traffic num=%u%s%s %s", num, indirect ? " indirect" : "",
+		 event_idx ? " event_idx" : "", mapped ? "mapped" : "user");
 	begin(name);
 	/* The base is such that all indices wrap around soon. */
 	driver_init(&d, num, indirect, event_idx, mapped, 65536 - 3 * 17);
@@ -397,8 +89,7 @@ static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 		if (event_idx) {
 			/* Whether used_event was passed since the last time. */
 			u16 event = d.avail[2 + num];
-			bool passed = (u16)(d.used[1] - event - 1) <
-				      (u16)(d.used[1] - asked_at);
+			bool passed = (u16)(d.used[1] - event - 1) < (u16)(d.used[1] - asked_at);
 
 			CHECK(need == (!asked || passed));
 			asked = true;
@@ -413,8 +104,7 @@ static void traffic(u32 num, bool indirect, bool event_idx, bool mapped)
 			CHECK(d.used[0] & VRING_USED_F_NO_NOTIFY);
 		from = d.ring.avail_idx;
 		i = rnd(2) && offer(&d, 1, false);
-		CHECK(ring_unsuppress(&d.ring) ==
-		      (d.avail_idx != from));
+		CHECK(ring_unsuppress(&d.ring) == (d.avail_idx != from));
 		if (event_idx)
 			CHECK(*(u16 *)((u8 *)d.used + 4 + 8 * num) == from);
 		else
@@ -437,8 +127,7 @@ static int bad_fetch(void)
 	bad.avail[1] = ++bad.avail_idx;
 	n = ring_fetch(&bad.ring, &batch, 16);
 	if (n < 0) /* nothing moved */
-		CHECK(bad.ring.next_avail == before.next_avail &&
-		      batch.nr_req == 0);
+		CHECK(bad.ring.next_avail == before.next_avail && batch.nr_req == 0);
 	return n;
 }
 
@@ -449,21 +138,20 @@ static void set(u32 slot, u64 addr, u32 len, u16 flags, u16 next)
 
 static void set_table(u32 slot, u64 addr, u32 len, u16 flags, u16 next)
 {
-	((struct vring_desc *)bad.tables)[slot] =
-		(struct vring_desc){ addr, len, flags, next };
+	((struct vring_desc *)bad.tables)[slot] = (struct vring_desc){ addr, len, flags, next };
 }
 
-#define BAD(name, body, want)                                                  \
-	do {                                                                   \
-		int n_;                                                        \
-		begin("bad " name);                                            \
-		driver_init(&bad, 16, true, false, mapped, 7);                 \
-		bad.avail[2 + 7] = 3;                                          \
-		body;                                                          \
-		n_ = bad_fetch();                                              \
-		CHECK(n_ == (want));                                           \
-		driver_free(&bad);                                             \
-		end();                                                         \
+#define BAD(name, body, want)                                  \
+	do {                                                   \
+		int n_;                                        \
+		begin("bad " name);                            \
+		driver_init(&bad, 16, true, false, mapped, 7); \
+		bad.avail[2 + 7] = 3;                          \
+		body;                                          \
+		n_ = bad_fetch();                              \
+		CHECK(n_ == (want));                           \
+		driver_free(&bad);                             \
+		end();                                         \
 	} while (0)
 
 static void rules(bool mapped)
@@ -477,54 +165,40 @@ static void rules(bool mapped)
 	BAD("next out of range", set(3, 1, 1, next, 16), -EINVAL);
 	BAD("chain that ends in itself", set(3, 1, 1, next, 3), -EINVAL);
 	BAD("chain with a loop",
-	    (set(3, 1, 1, next, 4), set(4, 1, 1, next, 5),
-	     set(5, 1, 1, next, 4)),
-	    -EINVAL);
+	    (set(3, 1, 1, next, 4), set(4, 1, 1, next, 5), set(5, 1, 1, next, 4)), -EINVAL);
 	BAD("loop of empty descriptors", set(3, 1, 0, next, 3), -EINVAL);
 	BAD("avail index too far", bad.avail_idx += 16, -EINVAL);
 	BAD("avail index behind", bad.avail_idx -= 2, -EINVAL);
-	BAD("readable after writable",
-	    (set(3, 1, 1, next | write, 4), set(4, 1, 1, 0, 0)), -EINVAL);
-	BAD("indirect with next", set(3, 0x100000, 16, table | next, 4),
+	BAD("readable after writable", (set(3, 1, 1, next | write, 4), set(4, 1, 1, 0, 0)),
 	    -EINVAL);
-	BAD("indirect of no descriptor", set(3, 0x100000, 0, table, 0),
+	BAD("indirect with next", set(3, 0x100000, 16, table | next, 4), -EINVAL);
+	BAD("indirect of no descriptor", set(3, 0x100000, 0, table, 0), -EINVAL);
+	BAD("indirect of a broken length", set(3, 0x100000, 24, table, 0), -EINVAL);
+	BAD("indirect that is too long", set(3, 0x100000, (RING_TABLE_MAX + 1) * 16, table, 0),
 	    -EINVAL);
-	BAD("indirect of a broken length", set(3, 0x100000, 24, table, 0),
-	    -EINVAL);
-	BAD("indirect that is too long",
-	    set(3, 0x100000, (RING_TABLE_MAX + 1) * 16, table, 0), -EINVAL);
-	BAD("indirect of the largest length", set(3, 0x100000, ~15u, table, 0),
-	    -EINVAL);
+	BAD("indirect of the largest length", set(3, 0x100000, ~15u, table, 0), -EINVAL);
 	BAD("indirect outside of memory", set(3, 16, 16, table, 0), -EFAULT);
-	BAD("indirect that wraps around", set(3, ~0ull - 7, 16, table, 0),
-	    -EINVAL);
+	BAD("indirect that wraps around", set(3, ~0ull - 7, 16, table, 0), -EINVAL);
 	BAD("indirect in indirect",
-	    (set(3, 0x100000, 32, table, 0),
-	     set_table(0, 0x100000, 16, table, 0)),
-	    -EINVAL);
+	    (set(3, 0x100000, 32, table, 0), set_table(0, 0x100000, 16, table, 0)), -EINVAL);
 	BAD("table with a loop",
 	    (set(3, 0x100000, 64, table, 0), set_table(0, 1, 1, next, 1),
 	     set_table(1, 1, 1, next, 0)),
 	    -EINVAL);
 	BAD("table with next out of range",
-	    (set(3, 0x100000, 32, table, 0), set_table(0, 1, 1, next, 2)),
-	    -EINVAL);
+	    (set(3, 0x100000, 32, table, 0), set_table(0, 1, 1, next, 2)), -EINVAL);
 	BAD("table with readable after writable",
-	    (set(3, 0x100000, 32, table, 0),
-	     set_table(0, 1, 1, next | write, 1), set_table(1, 1, 1, 0, 0)),
+	    (set(3, 0x100000, 32, table, 0), set_table(0, 1, 1, next | write, 1),
+	     set_table(1, 1, 1, 0, 0)),
 	    -EINVAL);
 	BAD("indirect that was not negotiated",
-	    (bad.ring.indirect = false, set(3, 0x100000, 16, table, 0)),
-	    -EINVAL);
+	    (bad.ring.indirect = false, set(3, 0x100000, 16, table, 0)), -EINVAL);
 	BAD("more segments than there is room for",
-	    (batch.max_seg = 2, set(3, 0x100000, 64, table, 0),
-	     set_table(0, 1, 1, next, 1), set_table(1, 1, 1, next, 2),
-	     set_table(2, 1, 1, 0, 0)),
+	    (batch.max_seg = 2, set(3, 0x100000, 64, table, 0), set_table(0, 1, 1, next, 1),
+	     set_table(1, 1, 1, next, 2), set_table(2, 1, 1, 0, 0)),
 	    -ENOBUFS);
 	BAD("more empty segments than there is room for",
-	    (set(3, 1, 0, next, 4), set(4, 1, 0, next, 5),
-	     set(5, 1, 0, 0, 0)),
-	    -ENOBUFS);
+	    (set(3, 1, 0, next, 4), set(4, 1, 0, next, 5), set(5, 1, 0, 0, 0)), -ENOBUFS);
 	batch.max_seg = SEGS * 4;
 	BAD("a chain of empty descriptors is a request",
 	    (set(3, 1, 0, next, 4), set(4, 0, 0, write, 0)), 1);
@@ -605,8 +279,7 @@ static void noise(bool mapped)
 		driver_init(&bad, num, rnd(2), rnd(2), mapped, rnd(65536));
 		for (i = 0; i < num; i++) {
 			set(i, rnd(2) ? 0x100000 + rnd(num * TABLES) : rnd(~0u),
-			    rnd(3) ? 16 * rnd(100) : rnd(~0u), rnd(8),
-			    rnd(num + num / 8 + 1));
+			    rnd(3) ? 16 * rnd(100) : rnd(~0u), rnd(8), rnd(num + num / 8 + 1));
 			bad.avail[2 + i] = rnd(num + num / 8 + 1);
 		}
 		for (i = 0; i < num * TABLES / 16; i++)
@@ -615,10 +288,10 @@ static void noise(bool mapped)
 		n = ring_fetch(&bad.ring, &batch, 1 + rnd(REQS));
 		CHECK(n <= (int)min(num, (u32)REQS));
 		for (i = 0; n > 0 && i < (u32)n; i++) {
-			CHECK(reqs[i].id < num);
-			CHECK(reqs[i].seg + reqs[i].out + reqs[i].in <=
+			CHECK(batch.req[i].id < num);
+			CHECK(batch.req[i].seg + batch.req[i].out + batch.req[i].in <=
 			      batch.nr_seg);
-			done[i].id = reqs[i].id;
+			done[i].id = batch.req[i].id;
 			done[i].len = 0;
 		}
 		if (n > 0)
