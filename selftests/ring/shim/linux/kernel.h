@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define min(a, b) ((a) < (b) ? (a) : (b))
+#define min(a, b)	  ((a) < (b) ? (a) : (b))
 #define min_t(type, a, b) min((type)(a), (type)(b))
 
 #endif
