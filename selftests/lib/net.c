@@ -274,6 +274,17 @@ void vg_queue_forget(struct vg_queue *q, unsigned int i)
 	}
 }
 
+void vg_queue_anew(struct vg_queue *q, unsigned int i)
+{
+	/* Stock refuses even this for a ring at a bad address, which then does not run. */
+	vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, -1);
+	vg_queue_forget(q, i);
+	vg_ring_reset(&q->ring[i], 0);
+	vg_ring_erred(&q->ring[i], 0);
+	vg_queue_setup(q, i, 0);
+	vg_queue_start(q, i);
+}
+
 /* The free buffer whose turn it is; NULL when there is none. */
 static struct vg_buf *buf_first(struct vg_queue *q, unsigned int dir)
 {

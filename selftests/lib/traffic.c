@@ -75,6 +75,18 @@ void vg_host_drain(struct vg_net *n)
 		;
 }
 
+void vg_guest_drain(struct vg_queue *q)
+{
+	size_t len;
+
+	do {
+		while (vg_rx(q, frame, sizeof(frame), &len, NULL))
+			;
+		vg_rx_fill(q);
+		vg_ring_kick_always(&q->ring[VG_RX]);
+	} while (vg_ring_wait(&q->ring[VG_RX], 150));
+}
+
 void vg_host_deaf(struct vg_net *n, bool deaf)
 {
 	struct sock_filter none = { BPF_RET | BPF_K, 0, 0, 0 };
@@ -83,7 +95,7 @@ void vg_host_deaf(struct vg_net *n, bool deaf)
 	if (deaf)
 		kt_sys(setsockopt(n->packet, SOL_SOCKET, SO_ATTACH_FILTER, &p, sizeof(p)));
 	else
-		kt_sys(setsockopt(n->packet, SOL_SOCKET, SO_DETACH_FILTER, NULL, 0));
+		kt_sys(setsockopt(n->packet, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)));
 }
 
 /* Lengths that go through all sizes in a scattered order, the ends included. */

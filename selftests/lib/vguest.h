@@ -354,6 +354,11 @@ void vg_queue_setup(struct vg_queue *q, unsigned int i, uint16_t base);
 /* Start and stop ring @i of @q by its back end. stop returns the index to go on from. */
 void vg_queue_start(struct vg_queue *q, unsigned int i);
 unsigned int vg_queue_stop(struct vg_queue *q, unsigned int i);
+/*
+ * Start ring @i over at 0 with nothing in it, whatever state it is in: stopped,
+ * broken, or with addresses that make no sense. Errors so far are forgotten.
+ */
+void vg_queue_anew(struct vg_queue *q, unsigned int i);
 /* Fill the receive ring with all the free buffers. Returns how many it took. */
 unsigned int vg_rx_fill(struct vg_queue *q);
 /*
@@ -374,6 +379,8 @@ void vg_host_send(struct vg_net *n, const uint8_t *f, size_t len, const struct v
 bool vg_host_recv(struct vg_net *n, uint8_t *f, size_t size, size_t *len, struct virtio_net_hdr *h,
 		  int ms);
 
+/* Take and throw away whatever waits for the guest, until nothing comes any more. */
+void vg_guest_drain(struct vg_queue *q);
 /* Throw away what came out of the TAP. */
 void vg_host_drain(struct vg_net *n);
 /* Take nothing at all out of the TAP: whatever the guest sends is lost. */

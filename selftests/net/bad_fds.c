@@ -269,10 +269,10 @@ static void resolved_once(long arg)
 	pthread_join(t, NULL);
 	kt_note("%u taken, %u refused", worked, refused);
 	kt_check(worked && refused, "the race was not run");
-	for (i = 0; i < 2; i++) {
-		vg_queue_setup(q, i, vg_queue_stop(q, i));
-		vg_queue_start(q, i);
-	}
+	/* Frames without headers came, and into buffers that were not used up. */
+	vg_queue_anew(q, VG_RX);
+	vg_queue_anew(q, VG_TX);
+	vg_guest_drain(q);
 	vg_host_drain(n);
 	vg_alive(n);
 }

@@ -17,31 +17,6 @@
 
 static uint8_t f[70000];
 
-static void drop_received(struct vg_net *n)
-{
-	size_t len;
-
-	vg_rx_fill(&n->q[0]);
-	vg_ring_kick_always(&n->q[0].ring[VG_RX]);
-	while (vg_ring_wait(&n->q[0].ring[VG_RX], 150)) {
-		while (vg_rx(&n->q[0], f, sizeof(f), &len, NULL))
-			;
-		vg_rx_fill(&n->q[0]);
-		vg_ring_kick_always(&n->q[0].ring[VG_RX]);
-	}
-}
-
-static void anew(struct vg_net *n)
-{
-	struct vg_queue *q = &n->q[0];
-
-	kt_sys(vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, VG_RX, -1));
-	vg_queue_forget(q, VG_RX);
-	vg_ring_reset(&q->ring[VG_RX], 0);
-	vg_queue_setup(q, VG_RX, 0);
-	vg_queue_start(q, VG_RX);
-}
-
 /* Receive chains with many descriptors of no length among others, logging on. */
 static void zero_lengths(long indirect)
 {
@@ -61,7 +36,7 @@ static void zero_lengths(long indirect)
 	for (round = 0; round < 12; round++) {
 		static const unsigned int counts[] = { 1, 2, 63, 64, 65, 127, 500, 1000 };
 
-		anew(n);
+		vg_queue_anew(q, VG_RX);
 		nr = counts[round % 8];
 		for (i = 0; i < nr; i++) {
 			struct vring_desc d = {
@@ -85,9 +60,8 @@ static void zero_lengths(long indirect)
 		vg_ring_kick_always(r);
 		usleep(50000);
 	}
-	anew(n);
-	drop_received(n);
-	vg_ring_erred(r, 0);
+	vg_queue_anew(q, VG_RX);
+	vg_guest_drain(q);
 	vg_alive(n);
 }
 
@@ -130,9 +104,8 @@ static void log_base(long arg)
 		usleep(50000);
 		base = (uintptr_t)log->bits;
 		kt_sys(ioctl(fd, VHOST_SET_LOG_BASE, &base));
-		anew(n);
-		drop_received(n);
-		vg_ring_erred(&n->q[0].ring[VG_RX], 0);
+		vg_queue_anew(&n->q[0], VG_RX);
+		vg_guest_drain(&n->q[0]);
 		vg_alive(n);
 	}
 }
@@ -159,9 +132,8 @@ static void too_short(long arg)
 	}
 	usleep(100000);
 	kt_sys(vg_set_features(n->q[0].dev.fd, n->q[0].dev.features));
-	anew(n);
-	drop_received(n);
-	vg_ring_erred(&n->q[0].ring[VG_RX], 0);
+	vg_queue_anew(&n->q[0], VG_RX);
+	vg_guest_drain(&n->q[0]);
 	vg_alive(n);
 }
 

@@ -20,29 +20,12 @@
 static void recover(struct vg_net *n)
 {
 	struct vg_queue *q = &n->q[0];
-	static uint8_t f[70000];
-	unsigned int i;
-	size_t len;
 
-	for (i = 0; i < 2; i++)
-		kt_sys(vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, -1));
 	kt_sys(vg_set_mem(q->dev.fd, n->mem));
-	for (i = 0; i < 2; i++) {
-		vg_queue_forget(q, i);
-		vg_ring_reset(&q->ring[i], 0);
-		vg_queue_setup(q, i, 0);
-		vg_queue_start(q, i);
-	}
-	/* What waited in the TAP comes first. */
-	do {
-		while (vg_rx(q, f, sizeof(f), &len, NULL))
-			;
-		vg_rx_fill(q);
-		vg_ring_kick_always(&q->ring[VG_RX]);
-	} while (vg_ring_wait(&q->ring[VG_RX], 200));
+	vg_queue_anew(q, VG_RX);
+	vg_queue_anew(q, VG_TX);
+	vg_guest_drain(q);
 	vg_host_drain(n);
-	for (i = 0; i < 2; i++)
-		vg_ring_erred(&q->ring[i], 0);
 	vg_alive(n);
 }
 
@@ -206,11 +189,7 @@ static void flipped(long arg)
 		for (k = 0; k < 2; k++) {
 			if (!vg_ring_erred(&n->q[0].ring[k], 0))
 				continue;
-			kt_sys(vg_vring_file(n->q[0].dev.fd, VHOST_NET_SET_BACKEND, k, -1));
-			vg_queue_forget(&n->q[0], k);
-			vg_ring_reset(&n->q[0].ring[k], 0);
-			vg_queue_setup(&n->q[0], k, 0);
-			vg_queue_start(&n->q[0], k);
+			vg_queue_anew(&n->q[0], k);
 		}
 	}
 	f.stop = true;

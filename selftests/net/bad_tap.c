@@ -119,12 +119,9 @@ static void deleted(long size)
 	close(n->packet);
 	n->packet = vg_packet("vgtap1");
 	q->backend = tap;
-	for (i = 0; i < 2; i++) {
-		vg_queue_forget(q, i);
-		vg_ring_reset(&q->ring[i], 0);
-		vg_queue_setup(q, i, 0);
-		vg_queue_start(q, i);
-	}
+	/* That its frames were lost may have been reported as an error of the ring. */
+	for (i = 0; i < 2; i++)
+		vg_queue_anew(q, i);
 	vg_alive(n);
 }
 

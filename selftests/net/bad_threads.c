@@ -37,12 +37,17 @@ static pthread_mutex_t restart_lock = PTHREAD_MUTEX_INITIALIZER;
 static void restarts(struct vg_net *n, unsigned int round)
 {
 	struct vg_queue *q = &n->q[0];
+	struct vg_ring *r = &q->ring[round % 2];
 	unsigned int base;
 
 	pthread_mutex_lock(&restart_lock);
 	base = vg_queue_stop(q, round % 2);
 	kt_sys(vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, round % 2, base));
-	vg_queue_start(q, round % 2);
+	/* Stock cannot start while another thread makes it forget its translations. */
+	while (vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, round % 2, q->backend)) {
+		kt_check(n->o.iotlb && errno == EFAULT, "start: %m");
+		kt_sys(vg_iotlb_map(&q->dev, r->used_gpa, 6 + 8ull * r->num, VHOST_ACCESS_RW));
+	}
 	pthread_mutex_unlock(&restart_lock);
 	usleep(3000);
 }
