@@ -34,15 +34,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAIRS_MAX 4
-#define RING_SIZE 64
-#define BUFFER 2048
-#define FRAME 100
-#define ETHERTYPE 0x88b5 /* for experiments */
-#define HEADER sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define PAIRS_MAX   4
+#define RING_SIZE   64
+#define BUFFER	    2048
+#define FRAME	    100
+#define ETHERTYPE   0x88b5 /* for experiments */
+#define HEADER	    sizeof(struct virtio_net_hdr_mrg_rxbuf)
 #define PATIENCE_MS 60000
-#define RX 0
-#define TX 1
+#define RX	    0
+#define TX	    1
 
 /* All that a ring needs, in guest memory. */
 struct ring_memory {
