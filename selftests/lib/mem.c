@@ -31,7 +31,8 @@ static uint8_t *map_region(int fd, uint64_t off, uint64_t size)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	kt_check(p != MAP_FAILED, "mmap of a region: %m");
-	p = mmap(p + VG_PAGE, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, off);
+	p = mmap(p + VG_PAGE, size, PROT_READ | PROT_WRITE,
+		 (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) | MAP_FIXED, fd, off);
 	kt_check(p != MAP_FAILED, "mmap of a region: %m");
 	return p;
 }
@@ -48,16 +49,17 @@ struct vg_mem *vg_mem_new(unsigned int n, uint64_t data, enum vg_layout layout)
 	m->n = n;
 	m->layout = layout;
 	m->next = n > 1;
-	m->fd = kt_sys(memfd_create("vguest", MFD_CLOEXEC));
+	m->fd = layout == VG_PRIVATE ? -1 : kt_sys(memfd_create("vguest", MFD_CLOEXEC));
 	each = round_up(n > 1 ? data / (n - 1) + 1 : data, VG_PAGE);
-	kt_sys(ftruncate(m->fd, RING_BYTES + each * (n > 1 ? n - 1 : 1)));
+	if (m->fd >= 0)
+		kt_sys(ftruncate(m->fd, RING_BYTES + each * (n > 1 ? n - 1 : 1)));
 	for (i = 0; i < n; i++) {
 		struct vg_region *r = &m->r[i];
 
 		r->size = i ? each : RING_BYTES + (n > 1 ? 0 : each);
 		r->gpa = gpa;
 		gpa += r->size;
-		if (layout == VG_GAPS || !i)
+		if (layout != VG_ADJACENT || !i)
 			gpa += GPA_GAP;
 		r->va = map_region(m->fd, off, r->size);
 		off += r->size;

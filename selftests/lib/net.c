@@ -194,7 +194,7 @@ static struct vg_net *net_alloc(const struct vg_opts *given)
 	each = room_for(o->rx_buf) + room_for(o->frame + n->hdr_len);
 	/* Tables for indirect chains, and a region must hold its largest buffer. */
 	each = (each + 2 * 16 * VG_MAX_SEGS) * o->depth * o->pairs + (1 << 20);
-	if (o->layout == VG_GAPS && o->regions > 1) {
+	if (o->layout != VG_ADJACENT && o->regions > 1) {
 		uint64_t least = (room_for(o->frame + o->rx_buf) + VG_PAGE) * (o->regions - 1);
 
 		each = (each * 3 / 2 > least ? each * 3 / 2 : least);

@@ -46,6 +46,7 @@
 enum vg_layout {
 	VG_GAPS,     /* holes between regions, a buffer lies in one region */
 	VG_ADJACENT, /* no holes in guest addresses, buffers cross regions */
+	VG_PRIVATE,  /* like VG_GAPS, in private anonymous memory instead of a memfd */
 };
 
 struct vg_region {

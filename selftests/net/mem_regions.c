@@ -3,6 +3,10 @@
  * mem_regions.c - guest memory in 1, 64 and 500 regions, with buffers in all
  * of them, and buffers that lie across adjacent regions
  */
+#include <errno.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "vguest.h"
 
 static void regions(long n_regions)
@@ -27,6 +31,41 @@ static void across(long n_regions)
 	vg_alive(n);
 }
 
+/* The pages of a private mapping are copied for whoever writes first after a fork. */
+static void fork_now_and_then(struct vg_net *n, void *arg)
+{
+	unsigned int *round = arg;
+	pid_t pid;
+
+	(void)n;
+	if (++*round % 20)
+		return;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	pid = kt_sys(fork());
+	if (!pid) {
+		/* Hold the copies for a while, and write to one's own. */
+		usleep(50000);
+		vg_fill(n->mem, n->mem->r[0].gpa, 0xff, n->mem->r[0].size);
+		_exit(0);
+	}
+}
+
+static void forked(long iotlb)
+{
+	struct vg_opts o = { .layout = VG_PRIVATE, .depth = 64, .iotlb = iotlb };
+	unsigned int round = 0;
+	struct vg_traffic t = {
+		.tx = kt_scale(2000, 600),
+		.rx = kt_scale(2000, 600),
+		.hook = fork_now_and_then,
+		.arg = &round,
+	};
+
+	vg_run(vg_net_new(&o), &t);
+	kt_check(round >= 20, "no fork in %u rounds", round);
+}
+
 /* The table may be set again while the rings run, with more regions and the old. */
 static void replaced(long arg)
 {
@@ -48,6 +87,8 @@ static const struct kt_case cases[] = {
 	{ "500 regions", regions, 500 },
 	{ "buffers across 60 adjacent regions", across, 60 },
 	{ "buffers across 500 adjacent regions", across, 500 },
+	{ "private memory, and the owner forks", forked, 0 },
+	{ "private memory behind an IOTLB, and the owner forks", forked, 2 },
 	{ "the same table set again and again", replaced, 0 },
 };
 
