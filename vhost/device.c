@@ -17,7 +17,8 @@
  *   3. join: the workers end
  *   4. forget: translations, tables, the log and the batches are freed
  *   5. return the owner's address space
- * The address space comes last, because phases 1 and 3 unpin its pages.
+ * The address space comes last: phase 1 unpins its pages, and until phase 3 the
+ * workers run in it.
  */
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -46,6 +47,7 @@ static void vq_reset(struct shunt_vq *vq)
 	vq->busyloop = 0;
 	vq->miss = SHUNT_MISS_NONE;
 	memset(&vq->ring, 0, sizeof(vq->ring));
+	vq->ring.little_endian = !vq->big_endian;
 }
 
 /**
@@ -55,15 +57,15 @@ static void vq_reset(struct shunt_vq *vq)
  * @nr_vqs: how many
  * @ops: the back end
  *
- * Return: 0. shunt_dev_destroy() undoes it.
+ * shunt_dev_destroy() undoes it.
  */
-int shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
-		   const struct shunt_ops *ops)
+void shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
+		    const struct shunt_ops *ops)
 {
 	u32 i;
 
 	mutex_init(&dev->mutex);
-	spin_lock_init(&dev->iotlb_lock);
+	spin_lock_init(&dev->lock);
 	init_waitqueue_head(&dev->miss_wait);
 	dev->ops = ops;
 	dev->vqs = vqs;
@@ -80,15 +82,18 @@ int shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
 		vq->kick_poll.kick = true;
 		vq_reset(vq);
 	}
-	return 0;
 }
 EXPORT_SYMBOL_GPL(shunt_dev_init);
 
 /* All five phases; does nothing to a device without an owner. */
 static void teardown(struct shunt_dev *dev)
 {
+	struct task_struct *owner;
+	struct vhost_iotlb *umem;
 	u32 i;
 
+	for (i = 0; i < dev->nr_vqs; i++)
+		shunt_worker_interrupt(dev->vqs[i]);
 	/* Detach and silence. */
 	for (i = 0; i < dev->nr_vqs; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
@@ -107,8 +112,13 @@ static void teardown(struct shunt_dev *dev)
 		vq_reset(dev->vqs[i]);
 		shunt_vq_free(dev->vqs[i]);
 	}
-	vhost_iotlb_free(dev->umem);
+	umem = dev->umem;
+	owner = dev->owner;
+	spin_lock(&dev->lock);
 	dev->umem = NULL;
+	dev->owner = NULL;
+	spin_unlock(&dev->lock);
+	vhost_iotlb_free(umem);
 	vhost_iotlb_free(dev->iotlb);
 	dev->iotlb = NULL;
 	if (dev->log_ctx)
@@ -120,8 +130,7 @@ static void teardown(struct shunt_dev *dev)
 	/* Return. */
 	if (!dev->mm)
 		return;
-	put_task_struct(dev->owner);
-	dev->owner = NULL;
+	put_task_struct(owner);
 	mmput(dev->mm);
 	dev->mm = NULL;
 }
@@ -169,7 +178,9 @@ int shunt_dev_set_owner(struct shunt_dev *dev)
 	dev->mm = get_task_mm(current);
 	if (!dev->mm)
 		return -EPERM;
+	spin_lock(&dev->lock);
 	dev->owner = get_task_struct(current->group_leader);
+	spin_unlock(&dev->lock);
 	dev->owner_can_lock = capable(CAP_IPC_LOCK);
 
 	for (i = 0; i < dev->nr_vqs && !err; i++) {
@@ -247,17 +258,23 @@ static void show_vq(struct seq_file *m, struct shunt_vq *vq)
  */
 void shunt_dev_show_fdinfo(struct seq_file *m, struct shunt_dev *dev)
 {
-	u32 i;
+	u32 i, regions = 0;
+	int owner = 0;
 
-	mutex_lock(&dev->mutex);
+	/* Not the mutex: a VMM may keep an ioctl waiting for as long as it likes. */
+	spin_lock(&dev->lock);
+	if (dev->owner)
+		owner = task_pid_vnr(dev->owner);
+	if (dev->umem)
+		regions = dev->umem->nmaps;
+	spin_unlock(&dev->lock);
+
 	seq_printf(m, "shunt-device:\t%s\n", dev->ops->name);
 	seq_printf(m, "shunt-id:\t%u\n", dev->id);
-	seq_printf(m, "shunt-owner:\t%d\n",
-		   dev->owner ? task_pid_vnr(dev->owner) : 0);
+	seq_printf(m, "shunt-owner:\t%d\n", owner);
 	seq_printf(m, "shunt-features:\t0x%016llx\n", dev->features);
-	seq_printf(m, "shunt-regions:\t%u\n", dev->umem ? dev->umem->nmaps : 0);
+	seq_printf(m, "shunt-regions:\t%u\n", regions);
 	for (i = 0; i < dev->nr_vqs; i++)
 		show_vq(m, dev->vqs[i]);
-	mutex_unlock(&dev->mutex);
 }
 EXPORT_SYMBOL_GPL(shunt_dev_show_fdinfo);

@@ -46,7 +46,7 @@ static void vq_set_features(struct shunt_vq *vq, u64 features)
 static int set_features(struct shunt_dev *dev, u64 features)
 {
 	u64 changed = dev->features ^ features;
-	bool fixed = changed & ~BIT_ULL(VHOST_F_LOG_ALL);
+	bool running = false;
 	u32 i;
 	int err;
 
@@ -57,9 +57,11 @@ static int set_features(struct shunt_dev *dev, u64 features)
 		return -EFAULT;
 	/* Queues start under dev->mutex: none does behind our back. */
 	for (i = 0; i < dev->nr_vqs; i++)
-		if (fixed && dev->vqs[i]->running)
-			return -EBUSY;
-	if (fixed)
+		running |= dev->vqs[i]->running;
+	if (running && changed & ~BIT_ULL(VHOST_F_LOG_ALL))
+		return -EBUSY;
+	/* A new start begins without translations, whatever went before. */
+	if (!running)
 		shunt_iotlb_forget(dev);
 	if (features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)) {
 		err = shunt_iotlb_enable(dev);
@@ -367,7 +369,8 @@ long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd, unsigned long arg)
 {
 	long err;
 
-	mutex_lock(&dev->mutex);
+	if (mutex_lock_killable(&dev->mutex))
+		return -EINTR;
 	err = dispatch(dev, cmd, (void __user *)arg);
 	mutex_unlock(&dev->mutex);
 	return err;

@@ -12,8 +12,9 @@
  * VHOST_BACKEND_F_IOTLB_MSG_V2.
  *
  * A queue that misses stops at once: so it has one miss outstanding at the
- * most, and the miss is part of the queue. Nothing is allocated for it. It runs
- * again when an update covers the address, and not before.
+ * most, and the miss is part of the queue. Nothing is allocated for it. The
+ * worker sleeps until an update covers the address; a kick in the meantime has
+ * it ask once more, and sleep again.
  *
  * An invalidation is done when the write returns: the range is out of the tree,
  * and each queue has been between two passes since.
@@ -46,34 +47,29 @@ int shunt_iotlb_enable(struct shunt_dev *dev)
 }
 
 /**
- * shunt_iotlb_find() - look an IOVA up
+ * shunt_iotlb_find() - look an IOVA up, for @vq->hit
  * @vq: the queue that wants it
  * @addr: the IOVA
  * @access: VHOST_ACCESS_*, for the message to the VMM
- * @found: the range that holds it
  *
  * Context: @vq->mutex held. Does not sleep.
  * Return: 0; or -EAGAIN: the VMM has been asked, and @vq will be woken.
  */
-int shunt_iotlb_find(struct shunt_vq *vq, u64 addr, u32 access,
-		     struct shunt_range *found)
+int shunt_iotlb_find(struct shunt_vq *vq, u64 addr, u32 access)
 {
 	struct shunt_dev *dev = vq->dev;
 	const struct vhost_iotlb_map *map;
 
-	spin_lock(&dev->iotlb_lock);
+	spin_lock(&dev->lock);
 	map = vhost_iotlb_itree_first(vq->iotlb, addr, addr);
 	if (map) {
-		found->start = map->start;
-		found->last = map->last;
-		found->addr = map->addr;
-		found->perm = map->perm;
+		shunt_vq_hit(vq, map);
 	} else {
 		vq->miss = SHUNT_MISS_QUEUED;
 		vq->miss_iova = addr;
 		vq->miss_access = access;
 	}
-	spin_unlock(&dev->iotlb_lock);
+	spin_unlock(&dev->lock);
 	if (map)
 		return 0;
 	wake_up_interruptible_poll(&dev->miss_wait, EPOLLIN | EPOLLRDNORM);
@@ -89,7 +85,7 @@ static bool ring_overlaps(const struct shunt_vq *vq, u64 start, u64 last)
 		u64 addr = vq->area[part].addr;
 		u32 size = ring_part_size(part, vq->num, vq->ring.event_idx);
 
-		if (addr <= last && addr + size > start)
+		if (addr <= last && addr + (size - 1) >= start)
 			return true;
 	}
 	return false;
@@ -121,13 +117,12 @@ void shunt_iotlb_forget(struct shunt_dev *dev)
 {
 	u32 i;
 
-	if (!dev->iotlb)
-		return;
-	spin_lock(&dev->iotlb_lock);
-	vhost_iotlb_reset(dev->iotlb);
+	spin_lock(&dev->lock);
+	if (dev->iotlb)
+		vhost_iotlb_reset(dev->iotlb);
 	for (i = 0; i < dev->nr_vqs; i++)
 		dev->vqs[i]->miss = SHUNT_MISS_NONE;
-	spin_unlock(&dev->iotlb_lock);
+	spin_unlock(&dev->lock);
 	forget(dev, 0, U64_MAX);
 }
 
@@ -144,13 +139,13 @@ static int update(struct shunt_dev *dev, const struct vhost_iotlb_msg *msg)
 		return -EFAULT;
 
 	/* What was there before is gone, and so is no contradiction. */
-	spin_lock(&dev->iotlb_lock);
+	spin_lock(&dev->lock);
 	replaced = vhost_iotlb_itree_first(dev->iotlb, msg->iova, last);
 	if (replaced)
 		vhost_iotlb_del_range(dev->iotlb, msg->iova, last);
 	err = vhost_iotlb_add_range(dev->iotlb, msg->iova, last, msg->uaddr,
 				    msg->perm);
-	spin_unlock(&dev->iotlb_lock);
+	spin_unlock(&dev->lock);
 	if (replaced)
 		forget(dev, msg->iova, last);
 	if (err)
@@ -160,12 +155,12 @@ static int update(struct shunt_dev *dev, const struct vhost_iotlb_msg *msg)
 		struct shunt_vq *vq = dev->vqs[i];
 		bool answered;
 
-		spin_lock(&dev->iotlb_lock);
+		spin_lock(&dev->lock);
 		answered = vq->miss != SHUNT_MISS_NONE &&
 			   vq->miss_iova >= msg->iova && vq->miss_iova <= last;
 		if (answered)
 			vq->miss = SHUNT_MISS_NONE;
-		spin_unlock(&dev->iotlb_lock);
+		spin_unlock(&dev->lock);
 		if (answered)
 			shunt_worker_wake(vq);
 	}
@@ -176,9 +171,9 @@ static int invalidate(struct shunt_dev *dev, const struct vhost_iotlb_msg *msg)
 {
 	u64 last = msg->iova + msg->size - 1;
 
-	spin_lock(&dev->iotlb_lock);
+	spin_lock(&dev->lock);
 	vhost_iotlb_del_range(dev->iotlb, msg->iova, last);
-	spin_unlock(&dev->iotlb_lock);
+	spin_unlock(&dev->lock);
 	forget(dev, msg->iova, last);
 	return 0;
 }
@@ -192,7 +187,8 @@ static int invalidate(struct shunt_dev *dev, const struct vhost_iotlb_msg *msg)
  * Return: the size of the message; -EINVAL for one that is cut short, of
  * another type, for another address space than 0, with an empty range or one
  * that wraps around; -EFAULT without VIRTIO_F_ACCESS_PLATFORM, or for memory
- * that is not the owner's; -EPERM when the caller is not the owner; -ENOMEM.
+ * that is not the owner's; -EPERM when the caller is not the owner; -ENOMEM;
+ * -EINTR when the caller is killed.
  */
 ssize_t shunt_dev_write_iter(struct shunt_dev *dev, struct iov_iter *from)
 {
@@ -226,7 +222,8 @@ ssize_t shunt_dev_write_iter(struct shunt_dev *dev, struct iov_iter *from)
 	if (!iotlb->size || iotlb->iova + iotlb->size - 1 < iotlb->iova)
 		return -EINVAL;
 
-	mutex_lock(&dev->mutex);
+	if (mutex_lock_killable(&dev->mutex))
+		return -EINTR;
 	err = shunt_dev_check_owner(dev);
 	if (err)
 		goto unlock;
@@ -255,7 +252,7 @@ static bool next_miss(struct shunt_dev *dev, struct vhost_iotlb_msg *msg)
 	bool found = false;
 	u32 i;
 
-	spin_lock(&dev->iotlb_lock);
+	spin_lock(&dev->lock);
 	for (i = 0; i < dev->nr_vqs && !found; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
 
@@ -267,7 +264,7 @@ static bool next_miss(struct shunt_dev *dev, struct vhost_iotlb_msg *msg)
 			vq->miss = SHUNT_MISS_SENT;
 		}
 	}
-	spin_unlock(&dev->iotlb_lock);
+	spin_unlock(&dev->lock);
 	return found;
 }
 
@@ -319,14 +316,14 @@ ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 		return size;
 
 	/* Not delivered: put it back, unless it was answered meanwhile. */
-	spin_lock(&dev->iotlb_lock);
+	spin_lock(&dev->lock);
 	for (u32 i = 0; i < dev->nr_vqs; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
 
 		if (vq->miss == SHUNT_MISS_SENT && vq->miss_iova == iotlb->iova)
 			vq->miss = SHUNT_MISS_QUEUED;
 	}
-	spin_unlock(&dev->iotlb_lock);
+	spin_unlock(&dev->lock);
 	return -EFAULT;
 }
 EXPORT_SYMBOL_GPL(shunt_dev_read_iter);

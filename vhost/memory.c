@@ -12,8 +12,8 @@
  * once it is in place: a new table replaces it, queue by queue, each under its
  * mutex. A pass therefore reads it without any other lock. The device IOTLB
  * (iotlb.c) changes in place, under a spinlock. Either way the range found last
- * is kept in shunt_vq.hit; whoever takes a translation away forgets it there,
- * under the queue's mutex, before anything else.
+ * is kept in shunt_vq.hit; whoever has taken a translation away then forgets it
+ * there too, under the queue's mutex, before he says that it is gone.
  *
  * Ring pages: pinned for long (FOLL_LONGTERM), charged to the owner's
  * RLIMIT_MEMLOCK, and mapped as one run of kernel addresses, so that the rings
@@ -45,15 +45,12 @@ static int find_range(struct shunt_vq *vq, u64 addr, u32 access)
 	const struct vhost_iotlb_map *map;
 
 	if (vq->iotlb)
-		return shunt_iotlb_find(vq, addr, access, &vq->hit);
+		return shunt_iotlb_find(vq, addr, access);
 
 	map = vq->umem ? vhost_iotlb_itree_first(vq->umem, addr, addr) : NULL;
 	if (!map)
 		return -EFAULT;
-	vq->hit.start = map->start;
-	vq->hit.last = map->last;
-	vq->hit.addr = map->addr;
-	vq->hit.perm = map->perm;
+	shunt_vq_hit(vq, map);
 	return 0;
 }
 
@@ -191,6 +188,9 @@ static int area_find(struct shunt_vq *vq, struct shunt_area *area, u32 size,
 	struct iovec iov;
 	u32 i;
 
+	/* The size may have been set after the address. */
+	if (area->addr + size < area->addr)
+		return -EFAULT;
 	area->offset = offset_in_page(area->addr);
 	area->nr = DIV_ROUND_UP(area->offset + size, PAGE_SIZE);
 	area->user = kvmalloc_array(area->nr, sizeof(*area->user),
@@ -498,7 +498,9 @@ int shunt_mem_set_table(struct shunt_dev *dev, void __user *arg)
 		shunt_mem_unmap_ring(vq);
 		shunt_vq_unlock(vq);
 	}
+	spin_lock(&dev->lock);
 	swap(dev->umem, umem);
+	spin_unlock(&dev->lock);
 	err = 0;
 free_umem:
 	vhost_iotlb_free(umem);

@@ -60,7 +60,6 @@ static inline struct shunt_net_vq *to_net_vq(struct shunt_vq *vq)
 
 /**
  * shunt_net_over() - account for a frame, and say whether a pass is over
- * @vq: the queue
  * @packets: of this pass so far, counted up here
  * @bytes: of this pass so far, counted up here
  * @len: of the frame, in bytes

@@ -134,30 +134,34 @@ static int count_buffers(const struct shunt_vq *vq, u32 first, size_t need)
 
 /*
  * Find buffers for @need bytes, fetching first as many as there are frames and
- * then, when those in hand are too few for one, as many as can be. Return: how
- * many requests from @rx->next on; 0: the guest has too few; -EMSGSIZE: the
- * frame will never fit; or an error number for run() to return.
+ * then, when those in hand are too few for one, more, up to as many as can be.
+ * Return: how many requests from @rx->next on; 0: the guest has too few;
+ * -EMSGSIZE: the frame will never fit; or an error number for run() to return.
  */
 static int find_buffers(struct shunt_net_vq *nvq, struct rx *rx, size_t need)
 {
 	struct shunt_vq *vq = &nvq->vq;
-	u32 max = 0;
+	bool all = false;
 	int n;
 
 	for (;;) {
+		u32 have, max;
+
 		n = count_buffers(vq, rx->next, need);
 		if (n)
 			return n;
-		if (max == SHUNT_REQ_MAX)
+		if (all)
 			break;
-		max = rx->next < vq->batch.nr_req ?
-			      SHUNT_REQ_MAX :
-			      max_t(u32, nvq->tail - nvq->head, 1);
+		have = vq->batch.nr_req - rx->next;
+		max = have ? clamp_t(u32, 8 * have, SHUNT_BATCH,
+				     SHUNT_REQ_MAX) :
+			     max_t(u32, nvq->tail - nvq->head, 1);
 		shunt_vq_unfetch(vq, rx->next);
 		rx->next = 0;
 		n = shunt_vq_fetch(vq, max);
 		if (n <= 0)
 			return n;
+		all = n < max || max == SHUNT_REQ_MAX;
 	}
 	if (vq->fetch_err)
 		return vq->fetch_err;
@@ -169,17 +173,16 @@ static int find_buffers(struct shunt_net_vq *nvq, struct rx *rx, size_t need)
 static int write_header(struct shunt_net_vq *nvq, const struct iovec *iov,
 			u32 nr, u16 buffers)
 {
-	struct virtio_net_hdr_mrg_rxbuf hdr = {
-		.num_buffers =
-			__cpu_to_virtio16(nvq->vq.ring.little_endian, buffers),
-	};
-	const u32 at = offsetof(struct virtio_net_hdr_mrg_rxbuf, num_buffers);
+	struct virtio_net_hdr_mrg_rxbuf hdr = {};
+	__virtio16 num = __cpu_to_virtio16(nvq->vq.ring.little_endian, buffers);
 
-	if (nvq->vhost_hlen)
-		return shunt_mem_write(iov, nr, 0, &hdr, nvq->vhost_hlen);
-	if (nvq->sock_hlen < sizeof(hdr))
+	if (likely(nvq->sock_hlen == sizeof(hdr)))
+		return shunt_mem_write16(
+			iov, nr, offsetof(typeof(hdr), num_buffers), num);
+	if (!nvq->vhost_hlen)
 		return 0;
-	return shunt_mem_write16(iov, nr, at, hdr.num_buffers);
+	hdr.num_buffers = num;
+	return shunt_mem_write(iov, nr, 0, &hdr, nvq->vhost_hlen);
 }
 
 /*

@@ -12,8 +12,8 @@
  * kept. Then the batch is returned to the driver.
  *
  * Frames are dropped, as on a wire, when they are shorter than their headers or
- * longer than any frame, when the socket refuses them or memory is short. When the socket is full
- * (-EAGAIN: a TAP with a send limit) the queue waits for room.
+ * longer than any frame, when the socket refuses them, or memory is short. When
+ * the socket is full (-EAGAIN: a TAP with a send limit) the queue waits for room.
  *
  * A request with writable segments, or one whose memory is not there, breaks
  * the queue.
@@ -76,11 +76,14 @@ static int add_xdp(struct shunt_net_vq *nvq, const struct shunt_req *req,
 		   size_t len)
 {
 	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + TAILROOM;
-	struct virtio_net_hdr gso = {};
+	static const struct virtio_net_hdr none;
+	const struct virtio_net_hdr *gso = &none;
 	void *buf;
 	int err;
 
-	BUILD_BUG_ON(HEADROOM < sizeof(struct virtio_net_hdr_mrg_rxbuf) + 32);
+	BUILD_BUG_ON(HEADROOM <
+		     compat_tun_xdp_headroom() +
+			     sizeof(struct virtio_net_hdr_mrg_rxbuf));
 	if (!skb_page_frag_refill(size, &nvq->frag, GFP_KERNEL))
 		return -ENOMEM;
 	buf = page_address(nvq->frag.page) + nvq->frag.offset;
@@ -92,9 +95,9 @@ static int add_xdp(struct shunt_net_vq *nvq, const struct shunt_req *req,
 	if (err)
 		return err;
 	if (nvq->sock_hlen)
-		memcpy(&gso, buf + HEADROOM - nvq->sock_hlen, sizeof(gso));
+		gso = buf + HEADROOM - nvq->sock_hlen;
 	compat_tun_xdp_init(&nvq->xdp[nvq->nr_xdp++], buf, size, HEADROOM, len,
-			    &gso);
+			    gso);
 	get_page(nvq->frag.page);
 	nvq->frag.offset += size;
 	if (nvq->nr_xdp == SHUNT_BATCH)

@@ -31,25 +31,19 @@
  * @vq: the queue
  *
  * Context: process context; not for the queue's worker. A worker that is busy
- * polling lets go at once, one in a pass when that ends.
+ * polling lets go at once, one in a pass when that ends. If the caller is killed
+ * meanwhile, the worker's pass is cut short: it may be waiting for the caller.
  */
 void shunt_vq_lock(struct shunt_vq *vq)
 {
 	atomic_inc(&vq->waiters);
-	mutex_lock(&vq->mutex);
+	if (mutex_lock_killable(&vq->mutex)) {
+		shunt_worker_interrupt(vq);
+		mutex_lock(&vq->mutex);
+	}
 	atomic_dec(&vq->waiters);
 }
 EXPORT_SYMBOL_GPL(shunt_vq_lock);
-
-/**
- * shunt_vq_unlock() - undo shunt_vq_lock()
- * @vq: the queue
- */
-void shunt_vq_unlock(struct shunt_vq *vq)
-{
-	mutex_unlock(&vq->mutex);
-}
-EXPORT_SYMBOL_GPL(shunt_vq_unlock);
 
 /**
  * shunt_vq_alloc() - get the memory that batches need
@@ -115,8 +109,8 @@ static int ready_ring(struct shunt_vq *vq)
  * then the first pass asks.
  *
  * Context: @vq->mutex held, the caller is the owner.
- * Return: 0; -EFAULT when size or addresses were not set or no ring is there,
- * -EINVAL when the ring is in a state that no driver leaves it in.
+ * Return: 0; -EFAULT when size or addresses were not set, or no ring is there,
+ * or its log is not; -ENOMEM.
  */
 int shunt_vq_start(struct shunt_vq *vq)
 {
@@ -256,13 +250,13 @@ int shunt_vq_fetch(struct shunt_vq *vq, u32 max)
 	u32 used = 0;
 	int i;
 
-	vq->fetch_err = min(n, 0);
+	vq->fetch_err = n < 0 ? n : vq->batch.err;
 	for (i = 0; i < n; i++) {
 		int nr = translate(vq, i, vq->iov + used, SHUNT_IOV_MAX - used);
 
 		if (unlikely(nr < 0)) {
 			/* Those before it are served first. */
-			vq->fetch_err = nr;
+			vq->fetch_err = i && nr == -ENOBUFS ? 0 : nr;
 			shunt_vq_unfetch(vq, i);
 			return i ? i : nr;
 		}

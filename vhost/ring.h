@@ -123,6 +123,7 @@ struct ring_req {
  * @seg: their segments; the owner's array of @max_seg entries
  * @nr_req: how many requests there are
  * @nr_seg: how many segments there are
+ * @err: what is wrong with the request behind the last one, or 0
  * @max_req: size of @req
  * @max_seg: size of @seg, and the largest number of segments of a request;
  *	at most 65,535
@@ -132,6 +133,7 @@ struct ring_batch {
 	struct ring_seg *seg;
 	u32 nr_req;
 	u32 nr_seg;
+	int err;
 	u32 max_req;
 	u32 max_seg;
 };
@@ -214,12 +216,12 @@ static inline int ring_start(struct ring *r)
  * @max: how many at the most
  *
  * Stops early when @b is full. A request that is malformed, or that names
- * memory that cannot be read, ends the batch before it; when it comes first the
- * error is returned, and the ring stays where it was.
+ * memory that cannot be read, ends the batch before it, and @b->err says so; when
+ * it comes first the error is returned, and the ring stays where it was.
  *
  * Return: the number of requests, 0 when there are none; -EINVAL when the
  * driver broke the rules of the ring, -ENOBUFS when a request has more
- * than @b->max_seg segments, or what ring_env_read() or ring_env_table()
+ * than @b->max_seg segments, empty ones included, or what ring_env_read() or ring_env_table()
  * returned.
  */
 static inline int ring_fetch(struct ring *r, struct ring_batch *b, u32 max)

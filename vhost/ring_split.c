@@ -33,6 +33,8 @@
  * Descriptors: at most ring_batch.max_seg in a batch, empty ones included; so
  * whatever a driver makes of its ring, a fetch takes no longer than that.
  */
+#include <linux/string.h>
+
 #include "ring.h"
 
 /* How many entries of an indirect table are read at once, in descriptors. */
@@ -189,9 +191,9 @@ static int add_table(struct ring *r, struct ring_batch *b, struct ring_req *req,
 }
 
 /* The request that begins at descriptor @head. */
-static int add_chain(struct ring *r, struct ring_batch *b, u16 head)
+static int add_chain(struct ring *r, struct ring_batch *b, struct ring_req *req,
+		     u16 head)
 {
-	struct ring_req *req = &b->req[b->nr_req];
 	u32 slot = head, steps;
 
 	req->id = head;
@@ -243,60 +245,79 @@ int split_start(struct ring *r)
 
 int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 {
+	u16 next = r->next_avail;
+	u32 n;
 	int err = 0;
 
 	b->nr_req = 0;
 	b->nr_seg = 0;
+	b->err = 0;
 	max = min(max, b->max_req);
-	if ((u16)(r->avail_idx - r->next_avail) < max) {
+	if ((u16)(r->avail_idx - next) < max) {
 		err = split_see(r);
 		if (err <= 0)
 			return err;
-		max = min_t(u32, max, (u16)(r->avail_idx - r->next_avail));
+		max = min_t(u32, max, (u16)(r->avail_idx - next));
 	}
 
-	while (b->nr_req < max) {
+	for (n = 0; n < max; n++, next++) {
+		struct ring_req *req = &b->req[n];
 		u32 nr_seg = b->nr_seg;
 		u16 head;
 
-		err = load16(r, RING_DRIVER,
-			     avail_entry(r->next_avail & (r->num - 1)), &head);
+		err = load16(r, RING_DRIVER, avail_entry(next & (r->num - 1)),
+			     &head);
 		if (!err)
-			err = add_chain(r, b, head);
+			err = add_chain(r, b, req, head);
 		if (unlikely(err)) {
 			b->nr_seg = nr_seg;
 			break;
 		}
-		b->nr_req++;
-		r->next_avail++;
 	}
-	return b->nr_req ? b->nr_req : err;
+	r->next_avail = next;
+	b->nr_req = n;
+	if (!n)
+		return err;
+	/* Too many segments for what is left of this batch is no error. */
+	b->err = err == -ENOBUFS ? 0 : err;
+	return n;
+}
+
+/* Write one entry of the used ring that is not mapped, or is logged. */
+static int push_slowly(struct ring *r, u32 off,
+		       const struct vring_used_elem *elem)
+{
+	int err = 0;
+
+	if (r->map[RING_DEVICE])
+		memcpy(r->map[RING_DEVICE] + off, elem, sizeof(*elem));
+	else
+		err = ring_env_write(r, RING_DEVICE, off, elem, sizeof(*elem));
+	if (!err && r->log)
+		err = ring_env_wrote(r, RING_DEVICE, off, sizeof(*elem));
+	return err;
 }
 
 int split_push(struct ring *r, const struct ring_done *done, u32 n)
 {
+	void *map = r->log ? NULL : r->map[RING_DEVICE];
+	const bool little_endian = r->little_endian;
+	const u32 mask = r->num - 1;
 	u16 idx = r->next_used;
 	u32 i;
-	int err;
 
 	for (i = 0; i < n; i++, idx++) {
-		u32 off = used_entry(idx & (r->num - 1));
+		u32 off = used_entry(idx & mask);
 		struct vring_used_elem elem = {
-			.id = __cpu_to_virtio32(r->little_endian, done[i].id),
-			.len = __cpu_to_virtio32(r->little_endian, done[i].len),
+			.id = __cpu_to_virtio32(little_endian, done[i].id),
+			.len = __cpu_to_virtio32(little_endian, done[i].len),
 		};
 
-		if (likely(r->map[RING_DEVICE])) {
-			*(struct vring_used_elem *)(r->map[RING_DEVICE] + off) =
-				elem;
+		if (likely(map)) {
+			*(struct vring_used_elem *)(map + off) = elem;
 		} else {
-			err = ring_env_write(r, RING_DEVICE, off, &elem,
-					     sizeof(elem));
-			if (err)
-				return err;
-		}
-		if (unlikely(r->log)) {
-			err = ring_env_wrote(r, RING_DEVICE, off, sizeof(elem));
+			int err = push_slowly(r, off, &elem);
+
 			if (err)
 				return err;
 		}

@@ -19,12 +19,15 @@
  *   shunt_vq.mutex        a queue's configuration and everything a pass uses.
  *                         Held for a whole pass. Two are never held at once.
  *   mmap_lock of the owner  through page faults and pinning
- *   shunt_dev.iotlb_lock  spinlock: the device IOTLB and the misses
+ *   shunt_dev.lock        spinlock: the device IOTLB and the misses; and that
+ *                         owner and memory table stay while fdinfo looks
  * The wait queue heads of eventfds and sockets call poll_wake(), which takes
  * none of these.
  *
  * A control path takes shunt_vq.mutex by shunt_vq_lock(), so that a worker that
- * is busy polling lets go.
+ * is busy polling lets go. A worker may wait in a page fault for the VMM itself
+ * (userfaultfd, FUSE): so whoever waits for a worker can be killed, and takes
+ * the worker out of its fault when that happens.
  *
  * Trust: the guest owns what is in the rings and in its memory; the VMM owns
  * the ioctls, the fds and all addresses. Neither is believed. A queue that its
@@ -161,7 +164,7 @@ enum shunt_miss {
  * struct shunt_vq - a virtqueue
  *
  * Under @mutex but for: @task and @dev, which do not change while a queue can
- * run; @pending and @waiters, which are atomic; @miss*, under iotlb_lock; and
+ * run; @pending and @waiters, which are atomic; @miss*, under dev->lock; and
  * @stats.kicks, which belongs to the kick's wait queue.
  */
 struct shunt_vq {
@@ -209,7 +212,7 @@ struct shunt_vq {
 	struct ring_batch batch;
 	struct shunt_req *req;
 	struct iovec *iov;
-	int fetch_err; /* why the batch ended before its time, or 0 */
+	int fetch_err; /* what is wrong with the request behind it, or 0 */
 	struct ring_done *done;
 	u32 nr_done;
 
@@ -264,15 +267,15 @@ struct shunt_dev {
 	u64 backend_features;
 	struct vhost_iotlb *umem;
 	struct vhost_iotlb *iotlb;
-	spinlock_t iotlb_lock;
+	spinlock_t lock;
 	wait_queue_head_t miss_wait;
 	u64 log_base;
 	struct eventfd_ctx *log_ctx;
 };
 
 /* device.c */
-int shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
-		   const struct shunt_ops *ops);
+void shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
+		    const struct shunt_ops *ops);
 void shunt_dev_destroy(struct shunt_dev *dev);
 int shunt_dev_set_owner(struct shunt_dev *dev);
 int shunt_dev_check_owner(struct shunt_dev *dev);
@@ -287,12 +290,12 @@ long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd,
 int shunt_worker_create(struct shunt_vq *vq);
 void shunt_worker_destroy(struct shunt_vq *vq);
 void shunt_worker_wake(struct shunt_vq *vq);
+void shunt_worker_interrupt(struct shunt_vq *vq);
 bool shunt_worker_busy_poll(struct shunt_vq *vq, bool (*more)(void *),
 			    void *arg);
 
 /* queue.c */
 void shunt_vq_lock(struct shunt_vq *vq);
-void shunt_vq_unlock(struct shunt_vq *vq);
 int shunt_vq_alloc(struct shunt_vq *vq);
 void shunt_vq_free(struct shunt_vq *vq);
 int shunt_vq_start(struct shunt_vq *vq);
@@ -333,8 +336,7 @@ int shunt_mem_read(const struct iovec *iov, u32 nr, size_t off, void *to,
 
 /* iotlb.c */
 int shunt_iotlb_enable(struct shunt_dev *dev);
-int shunt_iotlb_find(struct shunt_vq *vq, u64 addr, u32 access,
-		     struct shunt_range *found);
+int shunt_iotlb_find(struct shunt_vq *vq, u64 addr, u32 access);
 void shunt_iotlb_forget(struct shunt_dev *dev);
 ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 			    bool nonblock);
@@ -351,6 +353,22 @@ int shunt_log_req(struct shunt_vq *vq, u32 req, u64 len);
 static inline bool shunt_vq_has(const struct shunt_vq *vq, unsigned int bit)
 {
 	return vq->features & BIT_ULL(bit);
+}
+
+/* Undo shunt_vq_lock(). */
+static inline void shunt_vq_unlock(struct shunt_vq *vq)
+{
+	mutex_unlock(&vq->mutex);
+}
+
+/* Remember the range that was found last. Context: @vq->mutex held. */
+static inline void shunt_vq_hit(struct shunt_vq *vq,
+				const struct vhost_iotlb_map *map)
+{
+	vq->hit.start = map->start;
+	vq->hit.last = map->last;
+	vq->hit.addr = map->addr;
+	vq->hit.perm = map->perm;
 }
 
 #endif

@@ -14,6 +14,9 @@
  * test_and_clear_bit() are full barriers on both sides, so that work that was
  * there before a wake is seen by the pass after it.
  *
+ * A worker takes no signals but SIGKILL, which we send it ourselves to end a page
+ * fault that waits for an owner that is going away (shunt_worker_interrupt()).
+ *
  * One pass is bounded by the back end (SHUNT_PASS_PACKETS, SHUNT_PASS_BYTES);
  * it is cut short by setting the bit again. Between two passes the queue's
  * mutex is free and the thread offers to be rescheduled.
@@ -22,6 +25,7 @@
 #include <linux/kthread.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
 #include "shunt.h"
 
@@ -29,6 +33,7 @@ static int worker(void *data)
 {
 	struct shunt_vq *vq = data;
 
+	allow_signal(SIGKILL);
 	kthread_use_mm(vq->dev->mm);
 	for (;;) {
 		set_current_state(TASK_IDLE);
@@ -61,7 +66,7 @@ int shunt_worker_create(struct shunt_vq *vq)
 
 	vq->pending = 0;
 	task = kthread_create(worker, vq, "shunt-%s-%d/%u", vq->dev->ops->name,
-			      task_pid_nr(current), vq->index);
+			      task_tgid_nr(current), vq->index);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
 	err = cgroup_attach_task_all(current, task);
@@ -86,6 +91,20 @@ void shunt_worker_destroy(struct shunt_vq *vq)
 		return;
 	kthread_stop(vq->task);
 	vq->task = NULL;
+}
+
+/**
+ * shunt_worker_interrupt() - take a worker out of a page fault
+ * @vq: the queue; if it has a worker, its pass ends early, and breaks the queue
+ *
+ * For an owner that is going away: what the fault waits for may never come.
+ *
+ * Context: process context, dev->mutex held or the last user of the device.
+ */
+void shunt_worker_interrupt(struct shunt_vq *vq)
+{
+	if (vq->task)
+		send_sig(SIGKILL, vq->task, 1);
 }
 
 /**
