@@ -168,7 +168,8 @@ def unplug_and_plug(bench):
     _until(lambda: not os.path.exists(f'/sys/class/net/{TAPS[0]}'), 'the TAP is still there')
     guest.run('test ! -e /sys/class/net/eth0')
     guest.plug(bench.nic())
-    guest.run('for i in $(seq 300); do test -e /sys/class/net/eth0 && exit; sleep 0.2; done; exit 1')
+    guest.run('for i in $(seq 300); do test -e /sys/class/net/eth0 && exit; sleep 0.2; done; '
+              'exit 1')
     guest.set_address(f'{GUEST}/24')
     guest.run(f'wire queues eth0 {QUEUES}; killall ping; true')
     bench.transfer()

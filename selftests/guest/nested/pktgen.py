@@ -8,7 +8,7 @@ from .vm import GuestError
 
 
 def script(dev, count, size, dst_mac, dst_ip, queues=1):
-    """Shell commands that send count packets of size bytes by pktgen thread 0 and print its result."""
+    """Shell commands: pktgen thread 0 sends count packets of size bytes; its report."""
     config = [f'count {count}', f'pkt_size {size}', 'delay 0', 'clone_skb 0',
               f'dst_mac {dst_mac}', f'dst {dst_ip}', 'udp_dst_min 9', 'udp_dst_max 9',
               'queue_map_min 0', f'queue_map_max {queues - 1}']

@@ -86,7 +86,7 @@ class Qmp:
         self.run('getfd', _fds=(fd,), fdname=name)
 
     def wait_event(self, name, timeout=120, **data):
-        """Wait for an event (also one that has come already) with these data; take and return it."""
+        """Wait for an event with these data (also one that has come); take and return it."""
         def match(event):
             return event['event'] == name and all(
                 event.get('data', {}).get(k) == v for k, v in data.items())
