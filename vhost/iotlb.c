@@ -297,8 +297,6 @@ ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 	} else {
 		msg.v1.type = VHOST_IOTLB_MSG;
 	}
-	if (!(READ_ONCE(dev->features) & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
-		return -EBADFD;
 	if (iov_iter_count(to) < size)
 		return 0;
 
@@ -307,6 +305,10 @@ ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 
 		if (nonblock)
 			return -EAGAIN;
+		/* There never will be one. */
+		if (!(READ_ONCE(dev->features) &
+		      BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
+			return -EBADFD;
 		err = wait_event_interruptible(dev->miss_wait,
 					       next_miss(dev, NULL));
 		if (err)
