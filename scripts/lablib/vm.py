@@ -157,7 +157,7 @@ class _Run:
                 out.write(initrd.base_image(opts.kernel).read_bytes())
             out.write(_overlay_archive(opts, self.argv, self.cwd))
         args = [_QEMU, "-name", "lab", "-nodefaults", "-no-user-config", "-display", "none",
-                "-no-reboot", "-machine", "q35" + (",kernel-irqchip=split" if opts.kvm else "")]
+                "-no-reboot", "-machine", "q35"]
         args += machine_args(opts.kvm, opts.icount, opts.cpus)
         args += ["-m", str(opts.memory), "-kernel", str(opts.kernel.image),
                  "-initrd", str(archive),
