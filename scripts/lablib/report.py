@@ -28,7 +28,6 @@ _START = [
     r"list_(?:add|del) corruption",
     r"ODEBUG: ",
     r"DEBUG_LOCKS_WARN_ON",
-    r"irq event stamp: ",
     r"page dumped because: ",
     r"stack segment: ",
     r"double fault: ",
