@@ -138,7 +138,9 @@ def pktgen_of_the_host(bench):
     delivered = tap_after['tx_packets'] - tap_before['tx_packets']
     dropped = tap_after['tx_dropped'] - tap_before['tx_dropped']
     text = f'sent {sent}, errors {errors}, delivered {delivered}, dropped {dropped}, got {got}'
-    check(sent == PKTGEN and sent + errors == delivered + dropped and got == delivered > 0, text)
+    # An ARP request of the host may come in between.
+    others = delivered + dropped - sent - errors
+    check(sent == PKTGEN and 0 <= others <= 10 and got == delivered > 0, text)
     return text
 
 
