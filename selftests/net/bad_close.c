@@ -70,7 +70,7 @@ static void owner(int how, unsigned int iotlb, unsigned int at)
 
 static void ended(long how)
 {
-	unsigned int round, rounds = kt_scale(30, 8);
+	unsigned int round, rounds = kt_scale(15, 6);
 	struct vg_net *n;
 	int status;
 	pid_t pid;
