@@ -314,9 +314,9 @@ void vg_run(struct vg_net *n, struct vg_traffic *t)
 			rest(n, t);
 	}
 	for (i = 0; i < n->o.pairs; i++) {
-		kt_check(!t->rx || !vg_ring_erred(&n->q[i].ring[VG_RX], 0),
+		kt_check(t->errs || !t->rx || !vg_ring_erred(&n->q[i].ring[VG_RX], 0),
 			 "the receive ring erred");
-		kt_check(!t->tx || !vg_ring_erred(&n->q[i].ring[VG_TX], 0),
+		kt_check(t->errs || !t->tx || !vg_ring_erred(&n->q[i].ring[VG_TX], 0),
 			 "the transmit ring erred");
 	}
 }

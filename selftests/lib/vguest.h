@@ -396,6 +396,7 @@ void vg_host_deaf(struct vg_net *n, bool deaf);
  * @window: frames under way each way, 64 when 0
  * @spread: the host's frames are IP/UDP flows over all queues
  * @every: sizes go up one by one instead of scattered
+ * @errs: that a ring signalled an error does not matter
  * @hook: called each round, may do something to the card
  */
 struct vg_traffic {
@@ -404,6 +405,7 @@ struct vg_traffic {
 	unsigned int window;
 	bool spread;
 	bool every;
+	bool errs;
 	void (*hook)(struct vg_net *n, void *arg);
 	void *arg;
 	/* state and results */
