@@ -92,19 +92,20 @@ def _command_script(opts, argv, cwd):
     env.update(opts.env or {})
     words = " ".join(shlex.quote(f"{k}={v}") for k, v in env.items())
     command = " ".join(shlex.quote(a) for a in argv)
-    return (f"cd {shlex.quote(str(cwd))} || exit {EXIT_LAB}\n"
+    size = ""
+    if opts.tty:
+        # The VM's terminal does not know how large this one is.
+        here = shutil.get_terminal_size()
+        size = f"/run/lab/busybox stty rows {here.lines} cols {here.columns}\n"
+    return (f"{size}cd {shlex.quote(str(cwd))} || exit {EXIT_LAB}\n"
             f"exec /run/lab/busybox env -i {words} {command}\n")
 
 
 def _overlay_archive(opts, argv, cwd):
     """The archive that this run adds to the base image."""
-    rows = cols = ""
-    if opts.tty:
-        size = shutil.get_terminal_size()
-        rows, cols = size.lines, size.columns
     config = {
         "LAB_ROOT": "initramfs" if opts.icount else "9p",
-        "LAB_TTY": int(opts.tty), "LAB_ROWS": rows, "LAB_COLS": cols,
+        "LAB_TTY": int(opts.tty),
         "LAB_MODULES": opts.kernel.modules, "LAB_KMEMLEAK": int(opts.kmemleak),
     }
     cpio = initrd.Cpio()
