@@ -115,6 +115,7 @@ test_packets_pass_both_ways_with_four_queues() {
 
 test_the_TAP_is_gone_after_kill_9() {
 	# Not by a function: its PID would be that of a subshell.
+	rm -f "$WORK/stdin"
 	mkfifo "$WORK/stdin"
 	"$SHUNT" net exec --device "$SHUNT_DEV" --bridge "$BR" --tap ttx --queues 2 -- \
 		"$TESTS/carrier" 1 1 hold <"$WORK/stdin" >"$WORK/out" &

@@ -101,7 +101,7 @@ run_cases() {
 			diff <(echo "$before") <(interfaces) | sed 's/^/# /'
 			rc=1
 		fi
-		[ $((SECONDS - began)) -lt 20 ] || echo "# took $((SECONDS - began)) s"
+		[ $((SECONDS - began)) -lt 10 ] || echo "# took $((SECONDS - began)) s"
 		case $rc in
 		0)
 			passed=$((passed + 1))
