@@ -110,7 +110,9 @@ def _overlay_archive(opts, argv, cwd):
     }
     cpio = initrd.Cpio()
     cpio.file("/lab/config", "".join(f"{k}={shlex.quote(str(v))}\n" for k, v in config.items()))
-    cpio.file("/lab/keep.list", "".join(f"{d}\n" for d in _keep_list(cwd)))
+    # A root that is all in memory has no fresh /tmp above what the tree brought.
+    keep = [] if opts.icount else _keep_list(cwd)
+    cpio.file("/lab/keep.list", "".join(f"{d}\n" for d in keep))
     cpio.file("/lab/command", _command_script(opts, argv, cwd))
     return cpio.bytes()
 
