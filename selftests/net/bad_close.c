@@ -49,7 +49,7 @@ static void end(struct vg_net *n, void *arg)
 static void owner(int how, unsigned int iotlb, unsigned int at)
 {
 	struct vg_opts o = {
-		.frame = 9014,
+		.frame = 3000,
 		.depth = 64,
 		.pairs = 2,
 		.iotlb = iotlb,
@@ -70,7 +70,7 @@ static void owner(int how, unsigned int iotlb, unsigned int at)
 
 static void ended(long how)
 {
-	unsigned int round, rounds = kt_scale(15, 6);
+	unsigned int round, rounds = kt_scale(15, 4);
 	struct vg_net *n;
 	int status;
 	pid_t pid;
@@ -106,7 +106,7 @@ static void half_way(long arg)
 
 	(void)arg;
 	vg_netns();
-	for (round = 0; round < kt_scale(100, 40); round++) {
+	for (round = 0; round < kt_scale(100, 20); round++) {
 		struct vg_opts o = { .frame = 1514, .no_backend = true };
 		struct vg_net *n = vg_net_new(&o);
 
