@@ -49,6 +49,9 @@ _STAMP = re.compile(r"^(?:<\d+>)?\[\s*\d+\.\d+\](?:\[\s*[TC]\d+\])? ")
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)")
 _PANIC = re.compile(r"Kernel panic - not syncing: ?(.*)")
 
+_RULE = re.compile(r"={40,}$")
+_LEAK = re.compile(r"unreferenced object |kmemleak: \d+ new")
+
 # Lines of a report that are shown at most.
 _SHOWN = 70
 
@@ -58,11 +61,21 @@ def _text(line):
     return _STAMP.sub("", line)
 
 
+def _another(lines, at):
+    """Whether a report of its own starts at a line, whatever is before it."""
+    text = _text(lines[at])
+    if _RULE.match(text):
+        # Lockdep, KASAN and UBSAN draw a line above their reports.
+        return at + 1 < len(lines) and bool(_REPORT.match(_text(lines[at + 1])))
+    return bool(_LEAK.match(text))
+
+
 def find(log):
     """Reports in the text `log`: a list of lists of lines, in order.
 
-    A report runs from its first line to its end-of-trace mark, or to a
-    limit; first lines inside a report do not start another one.
+    A report runs from its first line to its end-of-trace mark, to the next
+    one that is sure to be another, or to a limit; other first lines inside a
+    report (an oops has several) do not start a new one.
     """
     lines = log.replace("\r", "").split("\n")
     reports = []
@@ -72,7 +85,8 @@ def find(log):
             at += 1
             continue
         end = at + 1
-        while end < len(lines) and end - at < _SHOWN and not _END.search(lines[end - 1]):
+        while (end < len(lines) and end - at < _SHOWN and not _END.search(lines[end - 1])
+               and not _another(lines, end)):
             end += 1
         reports.append([line for line in lines[at:end] if line])
         at = end

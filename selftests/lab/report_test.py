@@ -64,7 +64,7 @@ def main():
     cases += [(line, False) for line in HARMLESS.splitlines()]
     failed = 0
     print("TAP version 13")
-    print(f"1..{len(cases) + 2}")
+    print(f"1..{len(cases) + 3}")
     number = 0
     for number, (line, wanted) in enumerate(cases, 1):
         found = bool(report.find(f"[    0.000000] before\n{line}\n[   99.000000] after\n"))
@@ -77,9 +77,15 @@ def main():
     good = len(report.find(splat.replace("1.0", "1.000000").replace("2.0", "2.000000"))) == 2
     failed += not good
     print(f"{'ok' if good else 'not ok'} {number + 1} a report ends at its end of trace")
+    two = ["=" * 80, "UBSAN: shift-out-of-bounds in x", "Call Trace:", "=" * 80, "other",
+           "=" * 66, "BUG: KASAN: slab-out-of-bounds in y", "Call Trace:",
+           "kmemleak: 1 new suspected memory leaks", "unreferenced object 0xff (size 8):"]
+    good = len(report.find("".join(f"[    1.000000] {line}\n" for line in two))) == 4
+    failed += not good
+    print(f"{'ok' if good else 'not ok'} {number + 2} reports in a row are told apart")
     good = report.panic(REPORTS) == "sysrq triggered crash" and report.panic(HARMLESS) is None
     failed += not good
-    print(f"{'ok' if good else 'not ok'} {number + 2} the reason of a panic is found")
+    print(f"{'ok' if good else 'not ok'} {number + 3} the reason of a panic is found")
     return 1 if failed else 0
 
 
