@@ -387,6 +387,8 @@ void vg_host_drain(struct vg_net *n);
 /* Take nothing at all out of the TAP: whatever the guest sends is lost. */
 void vg_host_deaf(struct vg_net *n, bool deaf);
 
+#define VG_AHEAD 1024 /* how far frames of a flow may overtake each other */
+
 /**
  * struct vg_traffic - checked traffic over a card
  * @tx: frames from each queue of the guest to the host
@@ -411,7 +413,9 @@ struct vg_traffic {
 	/* state and results */
 	uint32_t tx_sent[VG_PAIRS], tx_seen[VG_PAIRS];
 	uint32_t rx_sent, rx_seen;
-	uint32_t rx_queue[VG_PAIRS];
+	uint32_t rx_queue[VG_PAIRS];	      /* of each queue or flow: seen, none missing before */
+	uint32_t rx_next[VG_PAIRS][VG_PAIRS]; /* of each queue and flow: least to come */
+	bool rx_ahead[VG_PAIRS][VG_AHEAD];    /* of each flow: seen behind a missing one */
 	uint64_t waits;
 };
 
