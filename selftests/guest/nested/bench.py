@@ -25,7 +25,7 @@ _COMPLAINTS = re.compile(
     r'rx csum|hw csum failure).*$', re.MULTILINE)
 
 
-def host_run(*words, timeout=300):
+def host_run(*words, timeout=600):
     """Run a program of the host; returns its output, GuestError when it fails."""
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           timeout=timeout, check=False)
@@ -81,7 +81,7 @@ class Bench:
         """The guest, alive and on the network.  by_tool: see Guest, where it must be booted."""
         if self._guest:
             try:
-                self._guest.line.hello(30)
+                self._guest.line.hello(90)
                 return self._guest
             except LineError:
                 self.drop()

@@ -97,7 +97,7 @@ def _moved(before, packets):
     return min(now[k] - before[k] for k in ('rx_packets', 'tx_packets')) >= packets
 
 
-def _until(ready, complaint, timeout=180):
+def _until(ready, complaint, timeout=600):
     end = time.monotonic() + timeout
     while not ready():
         check(time.monotonic() < end, complaint)
@@ -239,7 +239,7 @@ def live_migration(bench):
             for job in (hold, mem):
                 check(job.wait() == 0, f'{job.command}: {job.output}')
             bench.stop_traffic(traffic)
-            output = pusher.communicate(timeout=120)[0]
+            output = pusher.communicate(timeout=300)[0]
             check(pusher.returncode == 0, f'data for the hold: {output}')
             return (f"{hold.output.split('ok ')[-1].strip()} held, "
                     f"{mem.output.split('ok ')[-1].strip()}, "

@@ -31,13 +31,13 @@ class Job:
         self.output = ''
         self.status = None      # exit status, 128 + signal; None while it runs
 
-    def wait(self, timeout=300):
+    def wait(self, timeout=600):
         """Wait for its end; returns the exit status."""
         self._line.pump_until(lambda: self.status is not None, timeout,
                               f'the guest did not end: {self.command}')
         return self.status
 
-    def wait_output(self, text, timeout=120):
+    def wait_output(self, text, timeout=300):
         """Wait until it has printed text."""
         self._line.pump_until(lambda: text in self.output or self.status is not None, timeout,
                               f'no "{text}" from: {self.command}')
@@ -61,7 +61,7 @@ class Line:
         self.release = None     # its kernel version
         self.echo = None        # called with each piece of output, if set
 
-    def connect(self, path, timeout=60):
+    def connect(self, path, timeout=300):
         """Connect to the VMM's socket at path, leaving an earlier one."""
         end = time.monotonic() + timeout
         if self._sock:
@@ -129,12 +129,12 @@ class Line:
             if not self.pump(min(end - time.monotonic(), 1)) and time.monotonic() > end:
                 raise LineError(complaint)
 
-    def wait_boot(self, old, timeout=300):
+    def wait_boot(self, old, timeout=600):
         """Wait for the hello of a boot other than old (a boot ID, or None)."""
         self.pump_until(lambda: self.boot not in (None, old), timeout, 'the guest does not boot')
         self._jobs.clear()
 
-    def hello(self, timeout=120):
+    def hello(self, timeout=300):
         """Ask for a sign of life and wait for it; returns the boot ID."""
         self.boot = None
         self.send('HELLO')
@@ -149,7 +149,7 @@ class Line:
         self.send(f'RUN {job.number} {_escape(command)}')
         return job
 
-    def run(self, command, timeout=300):
+    def run(self, command, timeout=600):
         """Run `sh -c command` in the guest; returns (exit status, output)."""
         job = self.start(command)
         job.wait(timeout)

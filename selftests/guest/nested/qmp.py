@@ -15,7 +15,7 @@ class QmpError(Exception):
 class Qmp:
     """One connection to a QEMU.  Not thread safe."""
 
-    def __init__(self, path, timeout=60):
+    def __init__(self, path, timeout=300):
         """Connect to the socket at path, waiting up to timeout seconds for QEMU to make it."""
         self.events = []
         self._buf = b''
@@ -63,7 +63,7 @@ class Qmp:
             if not self._feed(end - time.monotonic()) and time.monotonic() >= end:
                 raise QmpError('QEMU does not answer')
 
-    def run(self, command, _fds=(), _timeout=120, **arguments):
+    def run(self, command, _fds=(), _timeout=300, **arguments):
         """Run a command and return its result; '_' in argument names stands for '-'."""
         msg = {'execute': command}
         if arguments:
@@ -85,7 +85,7 @@ class Qmp:
         """Hand a file descriptor to QEMU, to be used by that name."""
         self.run('getfd', _fds=(fd,), fdname=name)
 
-    def wait_event(self, name, timeout=120, **data):
+    def wait_event(self, name, timeout=300, **data):
         """Wait for an event with these data (also one that has come); take and return it."""
         def match(event):
             return event['event'] == name and all(

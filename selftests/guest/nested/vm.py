@@ -216,7 +216,7 @@ class Guest:
         """The last lines of the guest's console."""
         return '\n'.join(self.console_text().splitlines()[-lines:])
 
-    def run(self, command, timeout=300):
+    def run(self, command, timeout=600):
         """Run a command in the guest; returns its output, GuestError when it fails."""
         status, output = self.line.run(command, timeout)
         if status:
@@ -241,7 +241,7 @@ class Guest:
         self.qmp.run('device_add', **nic.device())
         self.nics.append(nic)
 
-    def unplug(self, nic, timeout=120):
+    def unplug(self, nic, timeout=300):
         """Hot-unplug a card with the guest's consent, and wait until it is gone."""
         self.qmp.run('device_del', id=nic.name)
         self.qmp.wait_event('DEVICE_DELETED', timeout, device=nic.name)
@@ -287,7 +287,7 @@ class Guest:
         """Information on the migration that goes out of this guest."""
         return self.qmp.run('query-migrate')
 
-    def wait_migration(self, ready, timeout=300):
+    def wait_migration(self, ready, timeout=600):
         """Wait until ready(information) is true; GuestError when the migration fails."""
         end = time.monotonic() + timeout
         while True:

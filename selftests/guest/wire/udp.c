@@ -20,7 +20,7 @@
 
 #define UDP_MAX	 65507 /* largest UDP payload over IPv4, bytes */
 #define TRIES	 5
-#define REPLY_MS 2000 /* wait for one reply */
+#define REPLY_MS 4000 /* wait for one reply */
 
 void udp_echo(int port)
 {
