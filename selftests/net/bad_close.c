@@ -76,7 +76,8 @@ static void ended(long how)
 	pid_t pid;
 
 	for (round = 0; round < rounds; round++) {
-		unsigned int wait = rand_r(&seed) % 400, at = rand_r(&seed) % 60;
+		unsigned int wait = rand_r(&seed) % 400;
+		unsigned int at = rand_r(&seed) % kt_scale(60, 15);
 
 		pid = kt_sys(fork());
 		if (!pid) {
