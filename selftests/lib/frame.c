@@ -2,7 +2,7 @@
 /*
  * frame.c - frames that prove themselves: every byte follows from a number
  *
- * A plain frame carries its length in the destination address, its number and
+ * A plain frame carries its age and length in the destination address, its number and
  * queue in the source address and an experimental ethertype; the rest is a
  * pseudo-random pattern of the number. An IP frame carries the number in the
  * first four bytes of its payload.
@@ -59,12 +59,24 @@ static size_t pattern_diff(const uint8_t *p, size_t len, size_t off, uint32_t se
 	return len;
 }
 
+static uint8_t age;
+
+void vg_frame_new_age(void)
+{
+	age++;
+}
+
+bool vg_frame_of_age(const uint8_t *f)
+{
+	return f[2] == age;
+}
+
 void vg_frame(uint8_t *f, size_t len, uint32_t seq, unsigned int queue)
 {
 	kt_check(len >= VG_FRAME_MIN && len < (1 << 24), "frame of %zu bytes", len);
 	f[0] = 0x02;
 	f[1] = 0x5e;
-	f[2] = 0;
+	f[2] = age;
 	f[3] = len >> 16;
 	f[4] = len >> 8;
 	f[5] = len;

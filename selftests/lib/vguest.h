@@ -273,6 +273,14 @@ int vg_macvtap(const char *lower, const char *name, int hdr_len);
 void vg_frame(uint8_t *f, size_t len, uint32_t seq, unsigned int queue);
 /* Check one; gives its numbers. Returns NULL, or what is wrong with it. */
 const char *vg_frame_check(const uint8_t *f, size_t len, uint32_t *seq, unsigned int *queue);
+/*
+ * Frames carry an age. The drains below begin a new one, after a test disturbed
+ * the rings: what lingered in the TAP all the same, on a slow machine, is then told
+ * from the frames of the traffic that follows. Within an age nothing is forgiven.
+ */
+void vg_frame_new_age(void);
+/* Is a frame, which is right otherwise, of the present age? */
+bool vg_frame_of_age(const uint8_t *f);
 /* An IPv4 frame, UDP or TCP, with @payload bytes that follow from @seq; returns its length. */
 size_t vg_frame_ip(uint8_t *f, int proto, uint16_t sport, uint16_t dport, size_t payload,
 		   uint32_t seq, bool partial_csum);
