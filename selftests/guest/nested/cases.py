@@ -20,7 +20,7 @@ from .vm import TOP, Guest, GuestError
 
 SMALL = 60              # bytes of a small packet
 PKTGEN = 5000           # packets of a pktgen run
-HOLD_MIB = 6            # data that waits in the guest during a migration
+HOLD_MIB = 1            # data that waits in the guest during a migration
 MEM_MIB = 48            # memory that is watched during a migration
 
 
@@ -44,11 +44,11 @@ def tcp_both_ways(bench):
 
 
 def two_queue_pairs(bench):
-    """Traffic of two processors and several flows uses both queue pairs in both directions."""
+    """Traffic of several flows, from each processor, uses both queue pairs in both directions."""
     guest = bench.guest()
     before = numbers(guest.run('wire stats eth0'))
-    jobs = [guest.line.start(f'exec taskset {1 << cpu} wire tcp {HOST} {PORT} both 3 0 4')
-            for cpu in range(2)]
+    jobs = [guest.line.start(f'exec taskset {1 << cpu % guest.cpus} '
+                             f'wire tcp {HOST} {PORT} both 3 0 4') for cpu in range(2)]
     for job in jobs:
         if job.wait():
             raise GuestError(f'{job.command}: {job.output}')
@@ -198,7 +198,12 @@ def live_migration(bench):
     """
     A guest moves to another VMM under traffic.  Right afterwards: the transfer that ran all
     the time, memory that the guest's processors rewrote, and data that the network device
-    alone wrote (it waited unread in a socket), which is there only if the dirty log works.
+    alone wrote, which is there only if the dirty log works.
+
+    That data waits unread in a socket.  So that its pages are not sent anyway, because the
+    guest wrote to them too (it clears a page before it becomes a receive buffer), the traffic
+    rests while all that the guest has written is sent; then the data goes into buffers that
+    lie ready in the ring, and that only the log can tell to be sent once more.
     """
     source = bench.guest()
     traffic = bench.traffic()
@@ -211,10 +216,13 @@ def live_migration(bench):
         target.start()
         source.qmp.run('migrate-set-parameters', max_bandwidth=24 << 20, downtime_limit=1)
         source.qmp.run('migrate', uri=target.incoming())
-        source.wait_migration(lambda info: info.get('ram', {}).get('dirty-sync-count', 0) >= 2)
-        # All memory has been sent once: what is written now is sent again if it is logged.
-        # From here on so slowly that memory changes faster: no end before it is let to.
-        source.qmp.run('migrate-set-parameters', max_bandwidth=1 << 20)
+        _wait_passes(source, 2)
+        # All memory has been sent once.  From here on so slowly (less than a page in the
+        # time limit of 1 ms) that it cannot come to its end before it is let to.
+        source.qmp.run('migrate-set-parameters', max_bandwidth=2 << 20)
+        traffic.kill(signal.SIGSTOP)
+        source.line.hello()
+        _wait_passes(source, source.migration()['ram']['dirty-sync-count'] + 2)
         # pylint: disable=consider-using-with
         pusher = subprocess.Popen((WIRE, 'tcp', GUEST, str(HOLD_PORT), 'up', str(HOLD_MIB), '0',
                                    '1'), stdout=subprocess.PIPE, text=True)
@@ -225,6 +233,8 @@ def live_migration(bench):
                 return _held(source) >= HOLD_MIB << 20
 
             _until(held, 'the guest does not take the data')
+            traffic.kill(signal.SIGCONT)
+            source.line.hello()
             source.qmp.run('migrate-set-parameters', max_bandwidth=0, downtime_limit=20000)
             info = source.wait_migration(lambda info: info['status'] == 'completed')
             source.move_line(target)
@@ -248,6 +258,12 @@ def live_migration(bench):
             pusher.kill()
             pusher.wait()
             bench.drop()
+
+
+def _wait_passes(guest, count):
+    info = guest.wait_migration(
+        lambda info: info.get('ram', {}).get('dirty-sync-count', 0) >= count)
+    check(info['status'] == 'active', f'the migration ended early: {info}')
 
 
 def _held(guest):

@@ -15,8 +15,11 @@ class QmpError(Exception):
 class Qmp:
     """One connection to a QEMU.  Not thread safe."""
 
-    def __init__(self, path, timeout=300):
-        """Connect to the socket at path, waiting up to timeout seconds for QEMU to make it."""
+    def __init__(self, path, timeout=300, alive=lambda: True):
+        """
+        Connect to the socket at path, waiting up to timeout seconds for QEMU to make it;
+        alive() tells whether that is still to be hoped for.
+        """
         self.events = []
         self._buf = b''
         self._answers = []
@@ -28,7 +31,7 @@ class Qmp:
                 break
             except OSError as err:
                 self._sock.close()
-                if time.monotonic() > end:
+                if time.monotonic() > end or not alive():
                     raise QmpError(f'no monitor at {path}: {err}') from err
                 time.sleep(0.05)
         self._take(lambda: self._greeted, timeout)

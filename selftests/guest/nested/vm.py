@@ -18,8 +18,11 @@ IMAGES = os.path.join(TOP, 'build/guest')
 WIRE = os.path.join(IMAGES, 'wire')
 
 _QEMU = 'qemu-system-x86_64'
-# No watchdogs: where the host is emulated itself, time passes in jumps.
+# No watchdogs: where the host is emulated itself, time passes in jumps.  No timer by TSC
+# deadline: KVM moves a guest's TSC about on a host whose own it has marked unstable, as it
+# does an emulated one, and the guest then waits for a deadline that does not come.
 _APPEND = ('console=ttyS0 quiet nowatchdog rcupdate.rcu_cpu_stall_suppress=1 '
+           'lapic=notscdeadline '
            'random.trust_cpu=on mitigations=off')
 
 
@@ -49,6 +52,20 @@ def load_kvm():
         subprocess.run(('modprobe', vendor), check=False)
     if not os.path.exists('/dev/kvm'):
         raise GuestError('no /dev/kvm: this machine has no (nested) virtualization')
+
+
+def default_cpus():
+    """
+    Processors of a guest: two, but one where this host is emulated itself.  There a second
+    one costs more than it does, and now and then one of two has been seen to hang, with the
+    stock vhost-net too.
+    """
+    with open('/proc/cpuinfo', encoding='ascii') as file:
+        virtual = 'hypervisor' in file.read().split()
+    path = '/sys/devices/system/clocksource/clocksource0/available_clocksource'
+    with open(path, encoding='ascii') as file:
+        accelerated = 'kvm-clock' in file.read().split()
+    return 1 if virtual and not accelerated else 2
 
 
 class Nic:
@@ -115,17 +132,18 @@ class Guest:
     The VMM has its own copies of TAP and vhost descriptors only; this process keeps none.
     """
 
-    def __init__(self, nics, memory=256, cpus=2, qemu_args=(), incoming=False,
+    def __init__(self, nics, memory=256, cpus=None, qemu_args=(), incoming=False,
                  by_tool=False):
         """
-        memory: MiB.  incoming: wait for a migration instead of booting.
+        memory: MiB.  cpus: see default_cpus().  incoming: wait for a migration instead of booting.
         by_tool: let `shunt net exec` open the (one) card's TAP and device and start QEMU.
         """
         self.nics = list(nics)
         self.line = Line()
         self.dir = tempfile.mkdtemp(prefix='shunt-guest-')
         self.console = os.path.join(self.dir, 'console')
-        self._memory, self._cpus, self._incoming = memory, cpus, incoming
+        self._memory, self._incoming = memory, incoming
+        self.cpus = cpus or default_cpus()
         self._qemu_args, self._by_tool = list(qemu_args), by_tool
         self.qemu = None
         self.qmp = None
@@ -152,7 +170,7 @@ class Guest:
         command += [
             _QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-enable-kvm',
             '-machine', 'pc', '-cpu', os.environ.get('SHUNT_GUEST_CPU', 'host'),
-            '-smp', str(self._cpus), '-m', str(self._memory),
+            '-smp', str(self.cpus), '-m', str(self._memory),
             '-kernel', f'{IMAGES}/{kver}/kernel', '-initrd', f'{IMAGES}/{kver}/initrd.cpio',
             '-append', _APPEND,
             '-chardev', f'file,id=console,path={self.console}', '-serial', 'chardev:console',
@@ -185,7 +203,7 @@ class Guest:
                 for _, (taps, vhosts) in nets:
                     net.close_all(taps + vhosts)
         try:
-            self.qmp = Qmp(self._path('qmp'))
+            self.qmp = Qmp(self._path('qmp'), alive=lambda: self.qemu.poll() is None)
             self.line.connect(self._path('agent'))
         except (QmpError, LineError) as err:
             raise GuestError(f'QEMU does not start: {err}\n{self.log()}') from err

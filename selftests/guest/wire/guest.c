@@ -22,6 +22,8 @@
 #define WORDS	 (PAGE / sizeof(uint64_t))
 #define BURST	 64    /* pages rewritten in one go */
 #define BURST_US 10000 /* pause between two of them */
+#define HOT	 512   /* pages among which they are chosen */
+#define HOT_STEP 4     /* pages that this window moves on after a burst */
 
 static volatile sig_atomic_t stop;
 
@@ -48,11 +50,13 @@ static int page_wrong(const uint64_t *page, uint64_t no, uint64_t generation)
 /*
  * Every page holds its own number and the generation it was last written in,
  * which is kept apart.  A page is checked before it is rewritten, and all are
- * checked at the end: one that went missing on the way shows.
+ * checked at the end: one that went missing on the way shows.  The rewrites
+ * move slowly through the memory, so that one pass of a migration over what
+ * has changed is short, and never finds nothing.
  */
 int cmd_mem(int argc, char **argv)
 {
-	uint64_t pages, rewrites = 0, at = 12345;
+	uint64_t pages, rewrites = 0, at = 12345, base = 0;
 	struct sigaction sa = { .sa_handler = on_usr1 };
 	uint32_t *generation;
 	uint64_t *mem;
@@ -77,12 +81,13 @@ int cmd_mem(int argc, char **argv)
 			uint64_t no;
 
 			at = at * 6364136223846793005ull + 1442695040888963407ull;
-			no = (at >> 33) % pages;
+			no = (base + (at >> 33) % HOT) % pages;
 			if (page_wrong(mem + no * WORDS, no, generation[no]))
 				goto wrong;
 			page_write(mem + no * WORDS, no, ++generation[no]);
 			rewrites++;
 		}
+		base += HOT_STEP;
 		usleep(BURST_US);
 	}
 	for (uint64_t no = 0; no < pages; no++)

@@ -27,7 +27,7 @@
 
 #define ORDER_MAGIC 0x31657269772d6e73ull /* "sn-wire1" */
 #define STREAMS_MAX 32
-#define STALL_S	    120 /* seconds without progress that end a transfer */
+#define STALL_S	    600 /* seconds without progress that end a transfer */
 
 enum way { WAY_UP, WAY_DOWN }; /* up: client to server */
 
