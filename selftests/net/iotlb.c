@@ -73,8 +73,8 @@ static void invalidated(long arg)
 	struct vg_net *n = vg_net_new(&o);
 	struct inval s = { .seed = 42 };
 	struct vg_traffic t = {
-		.tx = kt_scale(3000, 600),
-		.rx = kt_scale(3000, 600),
+		.tx = kt_scale(3000, 1500),
+		.rx = kt_scale(3000, 1500),
 		.hook = invalidate,
 		.arg = &s,
 	};
