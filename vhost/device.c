@@ -241,7 +241,8 @@ static void show_vq(struct seq_file *m, struct shunt_vq *vq)
 	seq_printf(m, "vq%u-role:\t%s\n", vq->index, vq->role);
 	seq_printf(m, "vq%u-state:\t%s\n", vq->index, vq_state(vq));
 	seq_printf(m, "vq%u-num:\t%u\n", vq->index, vq->num);
-	seq_printf(m, "vq%u-layout:\tsplit\n", vq->index);
+	seq_printf(m, "vq%u-layout:\t%s\n", vq->index,
+		   vq->ring.packed ? "packed" : "split");
 	seq_printf(m, "vq%u-map:\t%s\n", vq->index, vq_map(vq));
 	for (i = 0; i < ARRAY_SIZE(counter); i++)
 		seq_printf(m, "vq%u-%s:\t%llu\n", vq->index, counter[i].name,

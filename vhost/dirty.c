@@ -125,19 +125,17 @@ int shunt_log_req(struct shunt_vq *vq, u32 req, u64 len)
 	return err;
 }
 
-/**
- * shunt_log_ring() - log a write to the used ring
- * @vq: the queue, with VHOST_VRING_F_LOG
- * @off: offset in the device area
- * @len: number of bytes
- *
- * Context and return: as shunt_log_req().
+/*
+ * Log a write to a ring with VHOST_VRING_F_LOG. The VMM tells where in guest
+ * memory the device area is; where the descriptor area of a packed ring is, only
+ * the memory table knows.
  */
-int shunt_log_ring(struct shunt_vq *vq, u32 off, u32 len)
+int ring_env_wrote(struct ring *r, enum ring_part part, u32 off, u32 len)
 {
-	const struct shunt_area *area = &vq->area[RING_DEVICE];
+	struct shunt_vq *vq = container_of(r, struct shunt_vq, ring);
+	const struct shunt_area *area = &vq->area[part];
 
-	if (!vq->iotlb)
+	if (part == RING_DEVICE && !vq->iotlb)
 		return log_gpa(vq, vq->log_addr + off, len);
 
 	while (len) {
@@ -153,12 +151,6 @@ int shunt_log_ring(struct shunt_vq *vq, u32 off, u32 len)
 		len -= run;
 	}
 	return 0;
-}
-
-int ring_env_wrote(struct ring *r, enum ring_part part, u32 off, u32 len)
-{
-	/* The device area is the only one that a ring writes. */
-	return shunt_log_ring(container_of(r, struct shunt_vq, ring), off, len);
 }
 
 /* Whether the bitmap can hold the bits of a range of guest memory. */
@@ -191,15 +183,15 @@ bool shunt_log_valid(struct vhost_iotlb *umem, u64 log_base)
 }
 
 /**
- * shunt_log_ring_valid() - whether a bitmap can cover a queue's used ring
+ * shunt_log_ring_valid() - whether a bitmap can cover a queue's device area
  * @vq: the queue; its size is set
  * @log_base: the owner's address of the bitmap
- * @log_addr: guest-physical address of the used ring
+ * @log_addr: guest-physical address of the device area
  */
 bool shunt_log_ring_valid(struct shunt_vq *vq, u64 log_base, u64 log_addr)
 {
 	u64 last = log_addr +
-		   ring_part_size(RING_DEVICE, vq->num, vq->ring.event_idx) - 1;
+		   ring_part_size(&vq->ring, RING_DEVICE, vq->num) - 1;
 
 	return last >= log_addr && covers(log_base, log_addr, last);
 }

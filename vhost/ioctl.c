@@ -29,6 +29,7 @@ static u64 offered(const struct shunt_dev *dev)
 /* Bring what the ring caches of the features up to date. */
 static void vq_set_features(struct shunt_vq *vq, u64 features)
 {
+	bool packed = features & BIT_ULL(VIRTIO_F_RING_PACKED);
 	struct ring *r = &vq->ring;
 
 	vq->features = features;
@@ -38,8 +39,13 @@ static void vq_set_features(struct shunt_vq *vq, u64 features)
 	r->indirect = shunt_vq_has(vq, VIRTIO_RING_F_INDIRECT_DESC);
 	r->event_idx = shunt_vq_has(vq, VIRTIO_RING_F_EVENT_IDX);
 	r->notify_on_empty = shunt_vq_has(vq, VIRTIO_F_NOTIFY_ON_EMPTY);
-	r->little_endian =
-		shunt_vq_has(vq, VIRTIO_F_VERSION_1) || !vq->big_endian;
+	r->in_order = shunt_vq_has(vq, VIRTIO_F_IN_ORDER);
+	r->little_endian = shunt_vq_has(vq, VIRTIO_F_VERSION_1) || packed ||
+			   !vq->big_endian;
+	if (packed == r->packed)
+		return;
+	r->packed = packed;
+	ring_set_base(r, packed ? RING_PACKED_BASE : 0);
 }
 
 /* VHOST_SET_FEATURES: while a queue runs, only the dirty log may change. */
@@ -128,7 +134,7 @@ static int set_num(struct shunt_vq *vq, u32 num)
 {
 	if (vq->running)
 		return -EBUSY;
-	if (!num || num > RING_NUM_MAX || !is_power_of_2(num))
+	if (!ring_num_valid(&vq->ring, num))
 		return -EINVAL;
 	vq->num = num;
 	return 0;
@@ -138,9 +144,9 @@ static int set_base(struct shunt_vq *vq, u32 base)
 {
 	if (vq->running)
 		return -EBUSY;
-	if (base > U16_MAX)
+	if (!vq->ring.packed && base > U16_MAX)
 		return -EINVAL;
-	vq->ring.next_avail = base;
+	ring_set_base(&vq->ring, base);
 	return 0;
 }
 
@@ -179,21 +185,27 @@ static int set_addr(struct shunt_vq *vq, const struct vhost_vring_addr *a)
 		[RING_DRIVER] = a->avail_user_addr,
 		[RING_DEVICE] = a->used_user_addr,
 	};
+	/* VIRTIO 1.2, 2.7 and 2.8: alignment of the three parts. */
+	const u32 event_align = sizeof(struct vring_packed_desc_event);
+	const u32 align[RING_PARTS] = {
+		[RING_DESC] = VRING_DESC_ALIGN_SIZE,
+		[RING_DRIVER] = vq->ring.packed ? event_align :
+						  VRING_AVAIL_ALIGN_SIZE,
+		[RING_DEVICE] = VRING_USED_ALIGN_SIZE,
+	};
 	bool log = a->flags & BIT(VHOST_VRING_F_LOG);
 	bool moved = false;
 	u32 part;
 
 	if (a->flags & ~BIT(VHOST_VRING_F_LOG))
 		return -EOPNOTSUPP;
-	/* VIRTIO 1.2, 2.7: alignment of the three parts. */
-	if (addr[RING_DESC] & (VRING_DESC_ALIGN_SIZE - 1) ||
-	    addr[RING_DRIVER] & (VRING_AVAIL_ALIGN_SIZE - 1) ||
-	    addr[RING_DEVICE] & (VRING_USED_ALIGN_SIZE - 1) ||
-	    a->log_guest_addr & (VRING_USED_ALIGN_SIZE - 1))
+	if (a->log_guest_addr & (VRING_USED_ALIGN_SIZE - 1))
 		return -EINVAL;
 	for (part = 0; part < RING_PARTS; part++) {
-		u64 size = ring_part_size(part, vq->num, vq->ring.event_idx);
+		u64 size = ring_part_size(&vq->ring, part, vq->num);
 
+		if (addr[part] & (align[part] - 1))
+			return -EINVAL;
 		if (addr[part] + size < addr[part])
 			return -EFAULT;
 		/* Addresses are the owner's, but for those of an IOMMU. */
@@ -246,7 +258,7 @@ static long vring_ioctl(struct shunt_dev *dev, unsigned int cmd,
 		err = set_base(vq, a.state.num);
 		break;
 	case VHOST_GET_VRING_BASE:
-		a.state.num = vq->ring.next_avail;
+		a.state.num = ring_base(&vq->ring);
 		reply = true;
 		err = 0;
 		break;

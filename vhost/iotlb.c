@@ -83,7 +83,7 @@ static bool ring_overlaps(const struct shunt_vq *vq, u64 start, u64 last)
 
 	for (part = 0; part < RING_PARTS; part++) {
 		u64 addr = vq->area[part].addr;
-		u32 size = ring_part_size(part, vq->num, vq->ring.event_idx);
+		u32 size = ring_part_size(&vq->ring, part, vq->num);
 
 		if (addr <= last && addr + (size - 1) >= start)
 			return true;

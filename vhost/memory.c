@@ -59,7 +59,8 @@ static int find_range(struct shunt_vq *vq, u64 addr, u32 access)
  * @vq: the queue
  * @addr: first byte, guest-physical or IOVA, any value
  * @len: number of bytes, any value
- * @access: VHOST_ACCESS_RO to read from it, VHOST_ACCESS_WO to write to it
+ * @access: VHOST_ACCESS_RO to read from it, VHOST_ACCESS_WO to write to it,
+ *	VHOST_ACCESS_RW for both
  * @iov: filled in, one entry for each region that the range touches
  * @max: size of @iov
  *
@@ -86,7 +87,7 @@ int shunt_mem_translate(struct shunt_vq *vq, u64 addr, u64 len, u32 access,
 			if (unlikely(err))
 				return err;
 		}
-		if (unlikely(!(hit->perm & access)))
+		if (unlikely((hit->perm & access) != access))
 			return -EPERM;
 		if (unlikely(nr == max))
 			return -ENOBUFS;
@@ -322,8 +323,9 @@ void shunt_mem_unmap_ring(struct shunt_vq *vq)
  */
 int shunt_mem_map_ring(struct shunt_vq *vq)
 {
-	static const u32 access[RING_PARTS] = {
-		[RING_DESC] = VHOST_ACCESS_RO,
+	const u32 access[RING_PARTS] = {
+		[RING_DESC] = vq->ring.packed ? VHOST_ACCESS_RW :
+						VHOST_ACCESS_RO,
 		[RING_DRIVER] = VHOST_ACCESS_RO,
 		[RING_DEVICE] = VHOST_ACCESS_WO,
 	};
@@ -331,10 +333,9 @@ int shunt_mem_map_ring(struct shunt_vq *vq)
 	int err;
 
 	for (part = 0; part < RING_PARTS; part++) {
-		err = area_find(
-			vq, &vq->area[part],
-			ring_part_size(part, vq->num, vq->ring.event_idx),
-			access[part]);
+		err = area_find(vq, &vq->area[part],
+				ring_part_size(&vq->ring, part, vq->num),
+				access[part]);
 		if (err)
 			goto unmap;
 	}
@@ -368,47 +369,43 @@ static void __user *area_at(const struct shunt_area *area, u32 off, u32 *run)
 			       offset_in_page(at));
 }
 
-int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to,
-		  u32 len)
+/* Copy between a ring's part and the kernel's memory; an index is copied whole. */
+static int copy_area(struct ring *r, enum ring_part part, u32 off, void *buf,
+		     u32 len, bool write)
 {
 	const struct shunt_vq *vq = container_of(r, struct shunt_vq, ring);
+	unsigned long left;
+	u32 run;
 
-	while (len) {
-		u32 run;
+	for (; len; off += run, buf += run, len -= run) {
 		void __user *at = area_at(&vq->area[part], off, &run);
 
 		run = min(run, len);
-		/* An index is read whole. */
-		if (run == sizeof(u16) ?
-			    get_user(*(u16 *)to, (u16 __user *)at) :
-			    copy_from_user(to, at, run))
+		if (run == sizeof(u16))
+			left = write ? put_user(*(u16 *)buf, (u16 __user *)at) :
+				       get_user(*(u16 *)buf, (u16 __user *)at);
+		else if (run == sizeof(u32))
+			left = write ? put_user(*(u32 *)buf, (u32 __user *)at) :
+				       get_user(*(u32 *)buf, (u32 __user *)at);
+		else
+			left = write ? copy_to_user(at, buf, run) :
+				       copy_from_user(buf, at, run);
+		if (left)
 			return -EFAULT;
-		off += run;
-		to += run;
-		len -= run;
 	}
 	return 0;
+}
+
+int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to,
+		  u32 len)
+{
+	return copy_area(r, part, off, to, len, false);
 }
 
 int ring_env_write(struct ring *r, enum ring_part part, u32 off,
 		   const void *from, u32 len)
 {
-	const struct shunt_vq *vq = container_of(r, struct shunt_vq, ring);
-
-	while (len) {
-		u32 run;
-		void __user *at = area_at(&vq->area[part], off, &run);
-
-		run = min(run, len);
-		if (run == sizeof(u16) ?
-			    put_user(*(const u16 *)from, (u16 __user *)at) :
-			    copy_to_user(at, from, run))
-			return -EFAULT;
-		off += run;
-		from += run;
-		len -= run;
-	}
-	return 0;
+	return copy_area(r, part, off, (void *)from, len, true);
 }
 
 int ring_env_table(struct ring *r, u64 addr, void *to, u32 len)

@@ -182,7 +182,8 @@ static long net_ioctl(struct shunt_dev *dev, unsigned int cmd, void __user *arg)
 static const struct shunt_ops net_ops = {
 	.name = "net",
 	.features = BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) |
-		    BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR),
+		    BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) |
+		    BIT_ULL(VIRTIO_F_IN_ORDER),
 	.run = net_run,
 	.stop = net_detach,
 	.ioctl = net_ioctl,

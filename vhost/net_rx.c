@@ -166,7 +166,8 @@ static int find_buffers(struct shunt_net_vq *nvq, struct rx *rx, size_t need)
 	if (vq->fetch_err)
 		return vq->fetch_err;
 	/* These were all that one frame may have, or all there are. */
-	return vq->ring.next_avail != vq->ring.avail_idx ? -EMSGSIZE : 0;
+	return vq->batch.full || vq->batch.nr_req == SHUNT_REQ_MAX ? -EMSGSIZE :
+								     0;
 }
 
 /* The virtio-net header's own part: how many buffers (VIRTIO 1.2, 5.1.6.4). */

@@ -110,7 +110,7 @@ static int ready_ring(struct shunt_vq *vq)
  *
  * Context: @vq->mutex held, the caller is the owner.
  * Return: 0; -EFAULT when size or addresses were not set, or no ring is there,
- * or its log is not; -ENOMEM.
+ * or its log is not; -EINVAL when size or base are none of this layout; -ENOMEM.
  */
 int shunt_vq_start(struct shunt_vq *vq)
 {
@@ -118,6 +118,8 @@ int shunt_vq_start(struct shunt_vq *vq)
 
 	if (!vq->num || !vq->has_addr)
 		return -EFAULT;
+	if (!ring_num_valid(&vq->ring, vq->num))
+		return -EINVAL;
 	if (vq->log_ring &&
 	    !shunt_log_ring_valid(vq, vq->log_base, vq->log_addr))
 		return -EFAULT;
@@ -167,9 +169,9 @@ void shunt_vq_break(struct shunt_vq *vq, int err)
 		return;
 	vq->broken = true;
 	vq->stats.errors++;
-	pr_debug("%s %u queue %u: broken, error %d, next request %u\n",
+	pr_debug("%s %u queue %u: broken, error %d, base %#x\n",
 		 vq->dev->ops->name, vq->dev->id, vq->index, err,
-		 vq->ring.next_avail);
+		 ring_base(&vq->ring));
 	shunt_notify_signal(vq->err);
 }
 EXPORT_SYMBOL_GPL(shunt_vq_break);
@@ -256,7 +258,8 @@ int shunt_vq_fetch(struct shunt_vq *vq, u32 max)
 
 		if (unlikely(nr < 0)) {
 			/* Those before it are served first. */
-			vq->fetch_err = i && nr == -ENOBUFS ? 0 : nr;
+			vq->batch.full = i && nr == -ENOBUFS;
+			vq->fetch_err = vq->batch.full ? 0 : nr;
 			shunt_vq_unfetch(vq, i);
 			return i ? i : nr;
 		}
@@ -275,8 +278,7 @@ EXPORT_SYMBOL_GPL(shunt_vq_fetch);
  */
 void shunt_vq_unfetch(struct shunt_vq *vq, u32 first)
 {
-	ring_unfetch(&vq->ring, vq->batch.nr_req - first);
-	vq->batch.nr_req = first;
+	ring_unfetch(&vq->ring, &vq->batch, vq->batch.nr_req - first);
 }
 EXPORT_SYMBOL_GPL(shunt_vq_unfetch);
 
@@ -293,6 +295,7 @@ EXPORT_SYMBOL_GPL(shunt_vq_unfetch);
  */
 int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len)
 {
+	struct ring_done *done;
 	int err;
 
 	if (unlikely(shunt_vq_has(vq, VHOST_F_LOG_ALL))) {
@@ -305,9 +308,11 @@ int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len)
 		if (err)
 			return err;
 	}
-	vq->done[vq->nr_done].id = vq->batch.req[req].id;
-	vq->done[vq->nr_done].len = len;
-	vq->nr_done++;
+	done = &vq->done[vq->nr_done++];
+	done->id = vq->batch.req[req].id;
+	done->slots = vq->batch.req[req].slots;
+	done->len = len;
+	done->whole = len == vq->req[req].in_len;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(shunt_vq_done);

@@ -7,7 +7,7 @@
  * Purpose: take requests off a virtqueue that lives in a driver's memory and
  * give them back, in batches, whatever the layout of the virtqueue is. The
  * device side of VIRTIO 1.2, section 2.6 (virtqueues) and the section of the
- * layout: 2.7 for split (ring_split.c).
+ * layout: 2.7 for split (ring_split.c), 2.8 for packed (ring_packed.c).
  *
  * Non-goals: a ring knows no device, no worker, no file descriptor and no
  * address space. It does not translate the addresses that it hands out and it
@@ -46,8 +46,9 @@
 #include <linux/virtio_byteorder.h>
 #include <uapi/linux/virtio_ring.h>
 #include <asm/barrier.h>
+#include <asm/byteorder.h>
 
-/** The largest number of descriptors of a ring (VIRTIO 1.2, 2.7). */
+/** The largest number of descriptors of a ring (VIRTIO 1.2, 2.7 and 2.8.10.1). */
 #define RING_NUM_MAX 32768u
 
 /** The largest number of descriptors that an indirect table may have. */
@@ -55,43 +56,66 @@
 
 /** The three parts of a virtqueue (VIRTIO 1.2, 2.6: the areas). */
 enum ring_part {
-	RING_DESC, /* descriptor area: written by the driver */
-	RING_DRIVER, /* driver area: the available ring */
-	RING_DEVICE, /* device area: the used ring, the only one we write */
+	RING_DESC, /* descriptor area; of a packed ring we write it too */
+	RING_DRIVER, /* driver area: available ring, or event suppression */
+	RING_DEVICE, /* device area: used ring, or event suppression; we write */
 	RING_PARTS,
 };
 
 /**
  * struct ring - the device's view of one virtqueue
  * @map: the parts as plain memory, all three set or all three NULL
- * @num: number of descriptors, a power of two up to RING_NUM_MAX
+ * @num: number of descriptors, up to RING_NUM_MAX; of a split ring a power of
+ *	two
+ * @packed: VIRTIO_F_RING_PACKED was negotiated
  * @indirect: VIRTIO_F_INDIRECT_DESC was negotiated
  * @event_idx: VIRTIO_F_EVENT_IDX was negotiated
- * @notify_on_empty: VIRTIO_F_NOTIFY_ON_EMPTY was negotiated (legacy)
- * @little_endian: byte order of the ring; always set with VIRTIO_F_VERSION_1
+ * @in_order: VIRTIO_F_IN_ORDER was negotiated: the owner returns requests in the
+ *	order in which it fetched them
+ * @notify_on_empty: VIRTIO_F_NOTIFY_ON_EMPTY was negotiated (legacy, split)
+ * @little_endian: byte order of the ring; always set with VIRTIO_F_VERSION_1 and
+ *	for a packed ring
  * @log: tell ring_env_wrote() of every write (live migration)
- * @avail_idx: the driver's index as last seen
- * @next_avail: index of the next request to fetch
- * @next_used: index of the next request to return
- * @signalled: @next_used when the driver was last signalled
- * @signalled_valid: @signalled means something: false after a start
- * @flags: what we last wrote to the used ring's flags
+ * @avail_wrap: packed: the driver's wrap counter at @next_avail
+ * @used_wrap: packed: our wrap counter at @next_used
+ * @next_avail: place of the next request to fetch: an index that runs freely
+ *	(split), a descriptor (packed)
+ * @next_used: place of the next request to return, likewise
+ * @avail_idx: split: the driver's index as last seen
+ * @ahead: packed: how many descriptors from @next_avail on were fetched once
+ *	and put back
+ * @in_flight: what was fetched and not returned, in requests (split) or in
+ *	descriptors (packed)
+ * @unsignalled: what was returned since ring_need_signal() was asked last,
+ *	likewise; RING_UNSIGNALLED_ALL and more: the driver is signalled in any case
+ * @flags: what we last wrote to the used ring's flags (split), or to the flags
+ *	of the device event suppression structure (packed)
  */
 struct ring {
 	void *map[RING_PARTS];
 	u32 num;
+	bool packed;
 	bool indirect;
 	bool event_idx;
+	bool in_order;
 	bool notify_on_empty;
 	bool little_endian;
 	bool log;
-	bool signalled_valid;
-	u16 avail_idx;
+	bool avail_wrap;
+	bool used_wrap;
 	u16 next_avail;
 	u16 next_used;
-	u16 signalled;
+	u16 avail_idx;
+	u16 ahead;
+	u16 in_flight;
 	u16 flags;
+	u32 unsignalled;
 };
+
+#define RING_UNSIGNALLED_ALL 65536u
+
+/** ring_base() of a packed ring at its beginning: both wrap counters are 1. */
+#define RING_PACKED_BASE 0x80008000u
 
 /**
  * struct ring_seg - one piece of a request, as the driver described it
@@ -105,14 +129,18 @@ struct ring_seg {
 
 /**
  * struct ring_req - one request
- * @id: names it to the driver when it is returned
+ * @id: names it to the driver when it is returned; below ring.num in a split
+ *	ring, any number in a packed one
+ * @slots: how much of the ring it takes: descriptors of a packed ring, 1 of a
+ *	split one
  * @seg: index of its first segment in the batch
  * @out: number of segments that the device reads; they come first
  * @in: number of segments that the device writes
  */
 struct ring_req {
-	u32 seg;
 	u16 id;
+	u16 slots;
+	u32 seg;
 	u16 out;
 	u16 in;
 };
@@ -124,6 +152,8 @@ struct ring_req {
  * @nr_req: how many requests there are
  * @nr_seg: how many segments there are
  * @err: what is wrong with the request behind the last one, or 0
+ * @full: there is a request behind the last one for whose segments there was no
+ *	room
  * @max_req: size of @req
  * @max_seg: size of @seg, and the largest number of segments of a request;
  *	at most 65,535
@@ -134,6 +164,7 @@ struct ring_batch {
 	u32 nr_req;
 	u32 nr_seg;
 	int err;
+	bool full;
 	u32 max_req;
 	u32 max_seg;
 };
@@ -141,17 +172,23 @@ struct ring_batch {
 /**
  * struct ring_done - one request to be returned
  * @id: ring_req.id
+ * @slots: ring_req.slots
  * @len: number of bytes written into its device-writable segments
+ * @whole: all of these were written, or there are none: with in_order such a
+ *	request need not be returned by itself (VIRTIO 1.2, 2.7.9 and 2.8.8)
  */
 struct ring_done {
 	u16 id;
+	u16 slots;
 	u32 len;
+	bool whole;
 };
 
 /*
  * What a ring asks of its surroundings. @part and @off name a place in the
  * ring; the caller never goes beyond ring_part_size(). All return 0 or a
  * negative error number. Context: that of the verb that was called; may sleep.
+ * A piece of 2 or 4 bytes that is aligned to its size is read and written whole.
  */
 int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to,
 		  u32 len);
@@ -170,43 +207,93 @@ int split_unsuppress(struct ring *r);
 int split_pending(struct ring *r);
 int split_need_signal(struct ring *r);
 
+void packed_set_base(struct ring *r, u32 base);
+int packed_start(struct ring *r);
+int packed_fetch(struct ring *r, struct ring_batch *b, u32 max);
+void packed_unfetch(struct ring *r, u32 slots);
+int packed_push(struct ring *r, const struct ring_done *done, u32 n);
+int packed_suppress(struct ring *r);
+int packed_unsuppress(struct ring *r);
+int packed_pending(struct ring *r);
+int packed_need_signal(struct ring *r);
+
 /**
  * ring_part_size() - how many bytes of a part are the ring's
+ * @r: a ring whose features are set
  * @part: which part
  * @num: number of descriptors
- * @event_idx: whether VIRTIO_F_EVENT_IDX was negotiated: the event word behind
- *	a ring exists only then
  *
- * VIRTIO 1.2, 2.7.
+ * The event word behind a split ring exists only with VIRTIO_F_EVENT_IDX.
+ * VIRTIO 1.2, 2.7 and 2.8.
  */
-static inline u32 ring_part_size(enum ring_part part, u32 num, bool event_idx)
+static inline u32 ring_part_size(const struct ring *r, enum ring_part part,
+				 u32 num)
 {
-	u32 event = event_idx ? sizeof(__virtio16) : 0;
+	u32 event = r->event_idx ? sizeof(__virtio16) : 0;
 
-	switch (part) {
-	case RING_DESC:
+	if (part == RING_DESC)
 		return num * sizeof(struct vring_desc);
-	case RING_DRIVER:
+	if (r->packed)
+		return sizeof(struct vring_packed_desc_event);
+	if (part == RING_DRIVER)
 		return sizeof(struct vring_avail) + num * sizeof(__virtio16) +
 		       event;
-	default:
-		return sizeof(struct vring_used) +
-		       num * sizeof(struct vring_used_elem) + event;
-	}
+	return sizeof(struct vring_used) +
+	       num * sizeof(struct vring_used_elem) + event;
 }
 
 /**
- * ring_start() - begin to serve a ring at @r->next_avail
- * @r: a ring whose parts are accessible and whose features are set
+ * ring_num_valid() - whether a ring may have this many descriptors
+ * @r: a ring whose layout is set
+ * @num: any number
+ */
+static inline bool ring_num_valid(const struct ring *r, u32 num)
+{
+	return num && num <= RING_NUM_MAX && (r->packed || !(num & (num - 1)));
+}
+
+/**
+ * ring_base() - where a ring is, as VHOST_GET_VRING_BASE has it
+ * @r: a ring
  *
- * Takes the place of the next request to return from the ring itself, and
- * tells the driver that kicks are wanted.
+ * Split: the index of the next request to fetch. Packed: that descriptor in
+ * bits 0 to 14, the driver's wrap counter in bit 15; the next descriptor to
+ * return in bits 16 to 30 and our wrap counter in bit 31.
+ */
+static inline u32 ring_base(const struct ring *r)
+{
+	if (!r->packed)
+		return r->next_avail;
+	return r->next_avail | (u32)r->avail_wrap << 15 |
+	       (u32)r->next_used << 16 | (u32)r->used_wrap << 31;
+}
+
+/**
+ * ring_set_base() - place a ring that is not started
+ * @r: a ring whose layout is set
+ * @base: as from ring_base(); ring_start() says whether it makes sense
+ */
+static inline void ring_set_base(struct ring *r, u32 base)
+{
+	if (r->packed)
+		packed_set_base(r, base);
+	else
+		r->next_avail = base;
+}
+
+/**
+ * ring_start() - begin to serve a ring at its base
+ * @r: a ring whose parts are accessible, whose size and features are set
  *
- * Return: 0, or a negative error number: the ring's memory is not accessible.
+ * Of a split ring, takes the place of the next request to return from the ring
+ * itself. Tells the driver that kicks are wanted.
+ *
+ * Return: 0; -EINVAL: the base is no place in this ring; or a negative error
+ * number: the ring's memory is not accessible.
  */
 static inline int ring_start(struct ring *r)
 {
-	return split_start(r);
+	return r->packed ? packed_start(r) : split_start(r);
 }
 
 /**
@@ -221,22 +308,33 @@ static inline int ring_start(struct ring *r)
  *
  * Return: the number of requests, 0 when there are none; -EINVAL when the
  * driver broke the rules of the ring, -ENOBUFS when a request has more
- * than @b->max_seg segments, empty ones included, or what ring_env_read() or ring_env_table()
- * returned.
+ * than @b->max_seg segments, empty ones included, or what ring_env_read() or
+ * ring_env_table() returned.
  */
 static inline int ring_fetch(struct ring *r, struct ring_batch *b, u32 max)
 {
-	return split_fetch(r, b, max);
+	return r->packed ? packed_fetch(r, b, max) : split_fetch(r, b, max);
 }
 
 /**
- * ring_unfetch() - put back the requests that were fetched last
+ * ring_unfetch() - put back the last requests of a batch
  * @r: the ring
+ * @b: the batch that was fetched last; it is shorter then
  * @n: how many; they are fetched again next time, in the same order
  */
-static inline void ring_unfetch(struct ring *r, u32 n)
+static inline void ring_unfetch(struct ring *r, struct ring_batch *b, u32 n)
 {
-	r->next_avail -= n;
+	u32 slots = 0;
+
+	if (!r->packed) {
+		r->next_avail -= n;
+		r->in_flight -= n;
+		b->nr_req -= n;
+		return;
+	}
+	while (n--)
+		slots += b->req[--b->nr_req].slots;
+	packed_unfetch(r, slots);
 }
 
 /**
@@ -249,7 +347,7 @@ static inline void ring_unfetch(struct ring *r, u32 n)
  */
 static inline int ring_push(struct ring *r, const struct ring_done *done, u32 n)
 {
-	return split_push(r, done, n);
+	return r->packed ? packed_push(r, done, n) : split_push(r, done, n);
 }
 
 /**
@@ -262,7 +360,7 @@ static inline int ring_push(struct ring *r, const struct ring_done *done, u32 n)
  */
 static inline int ring_suppress(struct ring *r)
 {
-	return split_suppress(r);
+	return r->packed ? packed_suppress(r) : split_suppress(r);
 }
 
 /**
@@ -277,7 +375,7 @@ static inline int ring_suppress(struct ring *r)
  */
 static inline int ring_unsuppress(struct ring *r)
 {
-	return split_unsuppress(r);
+	return r->packed ? packed_unsuppress(r) : split_unsuppress(r);
 }
 
 /**
@@ -288,7 +386,7 @@ static inline int ring_unsuppress(struct ring *r)
  */
 static inline int ring_pending(struct ring *r)
 {
-	return split_pending(r);
+	return r->packed ? packed_pending(r) : split_pending(r);
 }
 
 /**
@@ -301,7 +399,7 @@ static inline int ring_pending(struct ring *r)
  */
 static inline int ring_need_signal(struct ring *r)
 {
-	return split_need_signal(r);
+	return r->packed ? packed_need_signal(r) : split_need_signal(r);
 }
 
 #endif

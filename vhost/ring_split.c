@@ -25,31 +25,31 @@
  *
  * DOC: Bounds
  *
- * avail.idx: at most ring.num ahead of us, or the driver broke the ring.
+ * avail.idx: at most ring.num ahead of what was returned, or the driver broke
+ * the ring; so no more than ring.num requests are ever in flight.
  * Heads and next: below ring.num, clamped with array_index_nospec().
  * A chain in the ring: at most ring.num descriptors; one more is a loop.
- * An indirect table: at most RING_TABLE_MAX entries and so as many steps;
- * it cannot name another table.
+ * An indirect table: ring_table.c.
  * Descriptors: at most ring_batch.max_seg in a batch, empty ones included; so
  * whatever a driver makes of its ring, a fetch takes no longer than that.
+ *
+ * used.idx is read once, at the start, and then ours: what a driver writes there
+ * later means nothing. It is never used as an index but modulo ring.num.
+ *
+ * DOC: What a hostile driver can achieve
+ *
+ * An error from split_fetch(), on which its queue stops; requests that name the
+ * same memory twice, or in flight already: its own memory; a kick or an interrupt
+ * too many or too few: its own. Nothing that another queue or the host sees.
  */
 #include <linux/string.h>
 
-#include "ring.h"
-
-/* How many entries of an indirect table are read at once, in descriptors. */
-#define TABLE_CHUNK 16
+#include "ring_access.h"
 
 #define AVAIL_FLAGS offsetof(struct vring_avail, flags)
 #define AVAIL_IDX offsetof(struct vring_avail, idx)
 #define USED_FLAGS offsetof(struct vring_used, flags)
 #define USED_IDX offsetof(struct vring_used, idx)
-
-/* A descriptor, to be loaded as two whole words so that it is read once. */
-union desc {
-	struct vring_desc d;
-	u64 word[2];
-};
 
 static u32 avail_entry(u32 slot)
 {
@@ -62,61 +62,15 @@ static u32 used_entry(u32 slot)
 	       slot * sizeof(struct vring_used_elem);
 }
 
-static int load16(struct ring *r, enum ring_part part, u32 off, u16 *val)
-{
-	__virtio16 v;
-
-	if (likely(r->map[part])) {
-		v = READ_ONCE(*(__virtio16 *)(r->map[part] + off));
-	} else {
-		int err = ring_env_read(r, part, off, &v, sizeof(v));
-
-		if (err)
-			return err;
-	}
-	*val = __virtio16_to_cpu(r->little_endian, v);
-	return 0;
-}
-
-static int store16(struct ring *r, u32 off, u16 val)
-{
-	__virtio16 v = __cpu_to_virtio16(r->little_endian, val);
-
-	if (likely(r->map[RING_DEVICE])) {
-		WRITE_ONCE(*(__virtio16 *)(r->map[RING_DEVICE] + off), v);
-	} else {
-		int err = ring_env_write(r, RING_DEVICE, off, &v, sizeof(v));
-
-		if (err)
-			return err;
-	}
-	if (unlikely(r->log))
-		return ring_env_wrote(r, RING_DEVICE, off, sizeof(v));
-	return 0;
-}
-
-static int load_desc(struct ring *r, u32 slot, union desc *desc)
-{
-	u32 off = slot * sizeof(struct vring_desc);
-	const u64 *from;
-
-	if (unlikely(!r->map[RING_DESC]))
-		return ring_env_read(r, RING_DESC, off, desc, sizeof(*desc));
-	from = r->map[RING_DESC] + off;
-	desc->word[0] = READ_ONCE(from[0]);
-	desc->word[1] = READ_ONCE(from[1]);
-	return 0;
-}
-
 /* Look at avail.idx. Barrier A. */
 static int split_see(struct ring *r)
 {
 	u16 idx;
-	int err = load16(r, RING_DRIVER, AVAIL_IDX, &idx);
+	int err = ring_load16(r, RING_DRIVER, AVAIL_IDX, &idx);
 
 	if (unlikely(err))
 		return err;
-	if (unlikely((u16)(idx - r->next_avail) > r->num))
+	if (unlikely((u16)(idx - r->next_avail) > r->num - r->in_flight))
 		return -EINVAL;
 	if (idx != r->avail_idx) {
 		r->avail_idx = idx;
@@ -125,133 +79,75 @@ static int split_see(struct ring *r)
 	return idx != r->next_avail;
 }
 
-/* Append one data descriptor to the request that is being built. */
-static int add_seg(struct ring *r, struct ring_batch *b, struct ring_req *req,
-		   const struct vring_desc *d, u16 flags)
-{
-	struct ring_seg *seg;
-
-	/* Readable ones come first (VIRTIO 1.2, 2.7.4.2). */
-	if (!(flags & VRING_DESC_F_WRITE) && unlikely(req->in))
-		return -EINVAL;
-	if (unlikely(b->nr_seg == b->max_seg))
-		return -ENOBUFS;
-
-	seg = &b->seg[b->nr_seg++];
-	seg->addr = __virtio64_to_cpu(r->little_endian, d->addr);
-	seg->len = __virtio32_to_cpu(r->little_endian, d->len);
-	if (flags & VRING_DESC_F_WRITE)
-		req->in++;
-	else
-		req->out++;
-	return 0;
-}
-
-/* An indirect table (VIRTIO 1.2, 2.7.5.3), read in chunks, followed by next. */
-static int add_table(struct ring *r, struct ring_batch *b, struct ring_req *req,
-		     const struct vring_desc *table)
-{
-	u64 addr = __virtio64_to_cpu(r->little_endian, table->addr);
-	u32 len = __virtio32_to_cpu(r->little_endian, table->len);
-	u32 num = len / sizeof(struct vring_desc);
-	struct vring_desc chunk[TABLE_CHUNK];
-	u32 first = 0, have = 0, slot = 0, steps;
-	int err;
-
-	if (unlikely(len % sizeof(struct vring_desc) || !num ||
-		     num > RING_TABLE_MAX || addr + len < addr))
-		return -EINVAL;
-
-	for (steps = 0; steps < num; steps++) {
-		const struct vring_desc *d;
-		u16 flags;
-
-		if (slot - first >= have) {
-			first = slot;
-			have = min_t(u32, num - slot, TABLE_CHUNK);
-			err = ring_env_table(r, addr + slot * sizeof(*d), chunk,
-					     have * sizeof(*d));
-			if (unlikely(err))
-				return err;
-		}
-		d = &chunk[array_index_nospec(slot - first, TABLE_CHUNK)];
-		flags = __virtio16_to_cpu(r->little_endian, d->flags);
-		if (unlikely(flags & VRING_DESC_F_INDIRECT))
-			return -EINVAL;
-		err = add_seg(r, b, req, d, flags);
-		if (unlikely(err))
-			return err;
-		if (!(flags & VRING_DESC_F_NEXT))
-			return 0;
-		slot = __virtio16_to_cpu(r->little_endian, d->next);
-		if (unlikely(slot >= num))
-			return -EINVAL;
-	}
-	return -EINVAL; /* a loop */
-}
-
 /* The request that begins at descriptor @head. */
-static int add_chain(struct ring *r, struct ring_batch *b, struct ring_req *req,
-		     u16 head)
+static __always_inline int add_chain(struct ring *r, struct ring_batch *b,
+				     struct ring_req *req, u16 head)
 {
 	u32 slot = head, steps;
 
 	req->id = head;
+	req->slots = 1;
 	req->seg = b->nr_seg;
 	req->out = 0;
 	req->in = 0;
 
 	for (steps = 0; steps < r->num; steps++) {
-		union desc desc;
+		union ring_desc desc;
+		u64 addr;
+		u32 len;
 		u16 flags;
 		int err;
 
 		if (unlikely(slot >= r->num))
 			return -EINVAL;
 		slot = array_index_nospec(slot, r->num);
-		err = load_desc(r, slot, &desc);
+		err = ring_load_desc(r, slot, &desc);
 		if (unlikely(err))
 			return err;
 
-		flags = __virtio16_to_cpu(r->little_endian, desc.d.flags);
+		addr = __virtio64_to_cpu(r->little_endian, desc.split.addr);
+		len = __virtio32_to_cpu(r->little_endian, desc.split.len);
+		flags = __virtio16_to_cpu(r->little_endian, desc.split.flags);
 		if (flags & VRING_DESC_F_INDIRECT) {
 			/* The last of its chain (2.7.5.3.1). */
 			if (unlikely(!r->indirect ||
 				     (flags & VRING_DESC_F_NEXT)))
 				return -EINVAL;
-			return add_table(r, b, req, &desc.d);
+			return ring_add_table(r, b, req, addr, len);
 		}
-		err = add_seg(r, b, req, &desc.d, flags);
+		err = ring_add_seg(b, req, addr, len, flags);
 		if (unlikely(err))
 			return err;
 		if (!(flags & VRING_DESC_F_NEXT))
 			return 0;
-		slot = __virtio16_to_cpu(r->little_endian, desc.d.next);
+		slot = __virtio16_to_cpu(r->little_endian, desc.split.next);
 	}
 	return -EINVAL; /* a loop */
 }
 
 int split_start(struct ring *r)
 {
-	int err = load16(r, RING_DEVICE, USED_IDX, &r->next_used);
+	int err = ring_load16(r, RING_DEVICE, USED_IDX, &r->next_used);
 
 	if (err)
 		return err;
 	r->avail_idx = r->next_avail;
-	r->signalled_valid = false;
+	r->in_flight = 0;
+	r->unsignalled = RING_UNSIGNALLED_ALL;
 	r->flags = 0;
-	return store16(r, USED_FLAGS, r->flags);
+	return ring_store16(r, RING_DEVICE, USED_FLAGS, r->flags);
 }
 
 int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 {
 	u16 next = r->next_avail;
-	u32 n;
 	int err = 0;
+	u32 n;
 
 	b->nr_req = 0;
 	b->nr_seg = 0;
 	b->err = 0;
+	b->full = false;
 	max = min(max, b->max_req);
 	if ((u16)(r->avail_idx - next) < max) {
 		err = split_see(r);
@@ -261,41 +157,27 @@ int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 	}
 
 	for (n = 0; n < max; n++, next++) {
-		struct ring_req *req = &b->req[n];
 		u32 nr_seg = b->nr_seg;
 		u16 head;
 
-		err = load16(r, RING_DRIVER, avail_entry(next & (r->num - 1)),
-			     &head);
+		err = ring_load16(r, RING_DRIVER,
+				  avail_entry(next & (r->num - 1)), &head);
 		if (!err)
-			err = add_chain(r, b, req, head);
+			err = add_chain(r, b, &b->req[n], head);
 		if (unlikely(err)) {
 			b->nr_seg = nr_seg;
 			break;
 		}
 	}
 	r->next_avail = next;
+	r->in_flight += n;
 	b->nr_req = n;
 	if (!n)
 		return err;
 	/* Too many segments for what is left of this batch is no error. */
-	b->err = err == -ENOBUFS ? 0 : err;
+	b->full = err == -ENOBUFS;
+	b->err = b->full ? 0 : err;
 	return n;
-}
-
-/* Write one entry of the used ring that is not mapped, or is logged. */
-static int push_slowly(struct ring *r, u32 off,
-		       const struct vring_used_elem *elem)
-{
-	int err = 0;
-
-	if (r->map[RING_DEVICE])
-		memcpy(r->map[RING_DEVICE] + off, elem, sizeof(*elem));
-	else
-		err = ring_env_write(r, RING_DEVICE, off, elem, sizeof(*elem));
-	if (!err && r->log)
-		err = ring_env_wrote(r, RING_DEVICE, off, sizeof(*elem));
-	return err;
 }
 
 int split_push(struct ring *r, const struct ring_done *done, u32 n)
@@ -304,27 +186,30 @@ int split_push(struct ring *r, const struct ring_done *done, u32 n)
 	const bool little_endian = r->little_endian;
 	const u32 mask = r->num - 1;
 	u16 idx = r->next_used;
-	u32 i;
+	u32 i, last;
 
-	for (i = 0; i < n; i++, idx++) {
-		u32 off = used_entry(idx & mask);
-		struct vring_used_elem elem = {
-			.id = __cpu_to_virtio32(little_endian, done[i].id),
-			.len = __cpu_to_virtio32(little_endian, done[i].len),
-		};
+	for (i = 0; i < n; i = last + 1) {
+		u32 off = used_entry((idx + i) & mask);
+		struct vring_used_elem elem;
 
+		last = ring_last_of_run(r, done, i, n);
+		elem.id = __cpu_to_virtio32(little_endian, done[last].id);
+		elem.len = __cpu_to_virtio32(little_endian, done[last].len);
 		if (likely(map)) {
 			*(struct vring_used_elem *)(map + off) = elem;
 		} else {
-			int err = push_slowly(r, off, &elem);
+			int err = ring_copy_out(r, RING_DEVICE, off, &elem,
+						sizeof(elem));
 
 			if (err)
 				return err;
 		}
 	}
 	smp_wmb(); /* B */
-	r->next_used = idx;
-	return store16(r, USED_IDX, idx);
+	r->next_used = idx + n;
+	r->in_flight -= n;
+	r->unsignalled += n;
+	return ring_store16(r, RING_DEVICE, USED_IDX, r->next_used);
 }
 
 int split_suppress(struct ring *r)
@@ -333,7 +218,7 @@ int split_suppress(struct ring *r)
 	if (r->event_idx || r->flags & VRING_USED_F_NO_NOTIFY)
 		return 0;
 	r->flags |= VRING_USED_F_NO_NOTIFY;
-	return store16(r, USED_FLAGS, r->flags);
+	return ring_store16(r, RING_DEVICE, USED_FLAGS, r->flags);
 }
 
 int split_unsuppress(struct ring *r)
@@ -342,10 +227,10 @@ int split_unsuppress(struct ring *r)
 	int err = 0;
 
 	if (r->event_idx) {
-		err = store16(r, used_entry(r->num), seen);
+		err = ring_store16(r, RING_DEVICE, used_entry(r->num), seen);
 	} else if (r->flags & VRING_USED_F_NO_NOTIFY) {
 		r->flags &= ~VRING_USED_F_NO_NOTIFY;
-		err = store16(r, USED_FLAGS, r->flags);
+		err = ring_store16(r, RING_DEVICE, USED_FLAGS, r->flags);
 	}
 	if (unlikely(err))
 		return err;
@@ -363,23 +248,23 @@ int split_pending(struct ring *r)
 
 int split_need_signal(struct ring *r)
 {
-	u16 old = r->signalled;
+	u32 unsignalled = r->unsignalled;
 	u16 flags, event;
-	bool valid = r->signalled_valid;
 	int err;
 
 	smp_mb(); /* D */
-	r->signalled = r->next_used;
-	r->signalled_valid = true;
+	r->unsignalled = 0;
 
 	if (r->notify_on_empty && r->avail_idx == r->next_avail)
 		return 1;
 	if (!r->event_idx) {
-		err = load16(r, RING_DRIVER, AVAIL_FLAGS, &flags);
+		err = ring_load16(r, RING_DRIVER, AVAIL_FLAGS, &flags);
 		return err ? err : !(flags & VRING_AVAIL_F_NO_INTERRUPT);
 	}
-	err = load16(r, RING_DRIVER, avail_entry(r->num), &event);
+	err = ring_load16(r, RING_DRIVER, avail_entry(r->num), &event);
 	if (err)
 		return err;
-	return !valid || vring_need_event(event, r->next_used, old);
+	return unsignalled >= RING_UNSIGNALLED_ALL ||
+	       vring_need_event(event, r->next_used,
+				r->next_used - unsignalled);
 }

@@ -66,7 +66,8 @@
 	 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |                                \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) |     \
 	 BIT_ULL(VHOST_F_LOG_ALL) | BIT_ULL(VIRTIO_F_VERSION_1) |              \
-	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(SHUNT_F_RING_RESET))
+	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(VIRTIO_F_RING_PACKED) |    \
+	 BIT_ULL(SHUNT_F_RING_RESET))
 /* VIRTIO 1.2, 6: older kernel headers do not have it. */
 #define SHUNT_F_RING_RESET 40
 
@@ -347,7 +348,6 @@ __poll_t shunt_dev_poll(struct shunt_dev *dev, struct file *file,
 /* dirty.c */
 bool shunt_log_valid(struct vhost_iotlb *umem, u64 log_base);
 bool shunt_log_ring_valid(struct shunt_vq *vq, u64 log_base, u64 log_addr);
-int shunt_log_ring(struct shunt_vq *vq, u32 off, u32 len);
 int shunt_log_req(struct shunt_vq *vq, u32 req, u64 len);
 
 static inline bool shunt_vq_has(const struct shunt_vq *vq, unsigned int bit)
