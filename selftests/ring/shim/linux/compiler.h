@@ -3,6 +3,7 @@
 #ifndef SHIM_COMPILER_H
 #define SHIM_COMPILER_H
 
+#define fallthrough	 __attribute__((__fallthrough__))
 #define likely(x)	 __builtin_expect(!!(x), 1)
 #define unlikely(x)	 __builtin_expect(!!(x), 0)
 #define READ_ONCE(x)	 (*(const volatile __typeof__(x) *)&(x))
