@@ -14,7 +14,8 @@ PREFIX ?= /usr/local
 MODULE_ARGS = $(if $(KVER),--kver '$(KVER)') $(if $(KDIR),--kdir '$(KDIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help deps modules tools selftests check check-debug demo lint install uninstall clean
+.PHONY: help deps modules tools selftests check check-debug fuzz ringbench demo lint install \
+	uninstall clean
 
 help: ## this list
 	@echo 'Verbs:'
@@ -43,6 +44,13 @@ check-debug: tools selftests ## run the tests on a kernel with KASAN, lockdep, k
 	@scripts/lab debug-kernel
 	+@scripts/modules build --kver debug
 	@scripts/check --kernel debug $(SUITES)
+
+fuzz: deps ## fuzz the ring code for SECONDS=60, beyond what check does
+	+@selftests/ring/fuzz/run --jobs "$$(nproc)" '$(or $(SECONDS),60)'
+
+ringbench: deps ## cost of a descriptor: the ring code against the kernel's vringh
+	@scripts/deps ringbench
+	@selftests/ring/bench/ringbench
 
 demo: modules tools selftests ## show a guest's packets going through Shunt (DEMO_ARGS=--keep)
 	@scripts/demo $(DEMO_ARGS)
