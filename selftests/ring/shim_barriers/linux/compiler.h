@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Shim: accesses to shared memory that ThreadSanitizer understands.
+ *
+ * It knows nothing of fences, only of what one atomic store releases and one
+ * atomic load acquires. So READ_ONCE() remembers what it loaded, for the
+ * shim_rmb() behind it, and WRITE_ONCE() releases when a shim_wmb() was before it.
+ */
+#ifndef SHIM_BARRIERS_COMPILER_H
+#define SHIM_BARRIERS_COMPILER_H
+
+#include_next <linux/compiler.h>
+
+#ifdef TSAN /* 0 or 1: for threads.c, with or without it */
+extern __thread const volatile void *shim_loaded;
+extern __thread int shim_release; /* order of the next store */
+
+#undef READ_ONCE
+#undef WRITE_ONCE
+#define READ_ONCE(x)                                     \
+	({                                               \
+		shim_loaded = &(x);                      \
+		__atomic_load_n(&(x), __ATOMIC_RELAXED); \
+	})
+#define WRITE_ONCE(x, v)                                             \
+	do {                                                         \
+		if (shim_release)                                    \
+			__atomic_store_n(&(x), v, __ATOMIC_RELEASE); \
+		else                                                 \
+			__atomic_store_n(&(x), v, __ATOMIC_RELAXED); \
+		shim_release = 0;                                    \
+	} while (0)
+#endif
+
+#endif
