@@ -308,6 +308,7 @@ static void start(struct ring *r)
 	r->num = 4;
 	r->packed = layout.packed;
 	r->event_idx = layout.event_idx;
+	r->in_order = layout.in_order;
 	r->little_endian = true;
 	for (i = 0; i < RING_PARTS; i++)
 		if (ring_part_size(r, i, r->num) > MEMORY)
@@ -356,8 +357,8 @@ int main(void)
 	printf("TAP version 13\n");
 	for (i = 0; i < nr_litmuses; i++) {
 		this = &litmuses[i];
-		for (mask = 0; mask < 4; mask++) {
-			layout = (struct layout){ .packed = mask & 1, .event_idx = mask & 2 };
+		for (mask = 0; mask < 8; mask++) {
+			layout = (struct layout){ mask & 1, mask & 2, mask & 4 };
 			for (kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
 				bool bad;
 
@@ -368,10 +369,11 @@ int main(void)
 				bad = !broken != !without;
 				cases++;
 				failures += bad;
-				printf("%sok %u litmus: %s, %s%s, %s: %s %llu runs\n",
+				printf("%sok %u litmus: %s, %s%s%s, %s: %s %llu runs\n",
 				       bad ? "not " : "", cases, this->name,
 				       layout.packed ? "packed" : "split",
-				       layout.event_idx ? " event_idx" : "", kinds[kind].name,
+				       layout.event_idx ? " event_idx" : "",
+				       layout.in_order ? " in_order" : "", kinds[kind].name,
 				       broken ? "broken after" : "holds in",
 				       (unsigned long long)runs);
 			}

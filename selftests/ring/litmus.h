@@ -42,6 +42,7 @@
 struct layout {
 	bool packed;
 	bool event_idx;
+	bool in_order;
 };
 
 struct litmus {
