@@ -140,9 +140,13 @@ u32 split_reap(struct driver *d, struct result *res, u32 max)
 
 bool split_wants_kick(struct driver *d)
 {
+	u16 flags = get16(d, d->part[RING_DEVICE]);
+
+	/* 2.7.10.2: 0 or 1, and only 0 with an event index. */
+	CHECK(flags <= !d->s.event_idx);
 	if (d->s.event_idx)
 		return within(get16(d, AVAIL_EVENT(d)), d->told, d->head, 65536);
-	return d->head != d->told && !(get16(d, d->part[RING_DEVICE]) & 1);
+	return d->head != d->told && !flags;
 }
 
 /* What has no meaning is set to something: it is to be ignored (2.7.7.2). */
