@@ -95,7 +95,7 @@ static int start(u32 base)
 	ring_set_base(r, base);
 	verb_begin();
 	err = ring_start(r);
-	verb_end(4);
+	verb_end(8);
 	nr_flight = 0;
 	last_batch = 0;
 	if (err)

@@ -208,12 +208,26 @@ bool table_entry(u64 addr, struct vring_desc *to)
 	return true;
 }
 
+/* Whether a descriptor that was read is a table that has all of this. */
+static bool in_a_table(u64 addr, u32 len)
+{
+	u32 i;
+
+	for (i = 0; i < nr_seen; i++)
+		if (addr - seen[i].addr < seen[i].len &&
+		    len <= seen[i].len - (u32)(addr - seen[i].addr))
+			return true;
+	return nr_seen == READ_MAX;
+}
+
 int ring_env_table(struct ring *r, u64 addr, void *to, u32 len)
 {
 	struct vring_desc *d = to;
 	u32 i;
 
 	CHECK(r == &world.ring && len && len % sizeof(*d) == 0);
+	/* What a mapped ring reads is not seen here. */
+	CHECK(r->map[RING_DESC] || in_a_table(addr, len));
 	if (strike())
 		return -EFAULT;
 	for (i = 0; i < len / sizeof(*d); i++) {
@@ -231,7 +245,6 @@ void check_provenance(void)
 	const struct ring_batch *b = &world.batch;
 	u32 i, k;
 
-	/* What a mapped ring reads is not seen here. */
 	if (world.ring.map[RING_DESC] || nr_seen == READ_MAX)
 		return;
 	for (i = k = 0; i < b->nr_seg; i++, k++) {

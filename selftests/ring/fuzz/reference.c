@@ -12,16 +12,20 @@ static struct ring_req reqs[MAX_REQ];
 static struct ring_seg segs[MAX_SEG];
 static u32 nr_req, nr_seg;
 static int error;   /* why it ends there, 0: nothing more is offered, or wanted */
+static bool either; /* no room, and wrong too: it may be either of the two */
 static bool unsure; /* a table is not accessible throughout: anything may follow */
 
-static int append(struct ring_req *req, const struct vring_desc *d, u16 flags)
+static int append(struct ring_req *req, const struct vring_desc *d, u16 flags, bool wrong)
 {
 	bool write = flags & VRING_DESC_F_WRITE;
 
-	if (!write && req->in)
-		return -EINVAL;
-	if (nr_seg == world.batch.max_seg)
+	wrong |= !write && req->in;
+	if (nr_seg == world.batch.max_seg) {
+		either = wrong;
 		return -ENOBUFS;
+	}
+	if (wrong)
+		return -EINVAL;
 	segs[nr_seg].addr = world.ring.little_endian ? le64toh(d->addr) : be64toh(d->addr);
 	segs[nr_seg++].len = get(&d->len, 4);
 	if (write)
@@ -56,9 +60,7 @@ static int append_table(struct ring_req *req, const struct vring_desc *by)
 		int err;
 
 		CHECK(table_entry(addr + at * 16ull, &d));
-		if (flags_of(&d) & VRING_DESC_F_INDIRECT)
-			return -EINVAL;
-		err = append(req, &d, flags_of(&d));
+		err = append(req, &d, flags_of(&d), flags_of(&d) & VRING_DESC_F_INDIRECT);
 		if (err)
 			return err;
 		if (world.ring.packed) {
@@ -90,7 +92,7 @@ static int append_chain(struct ring_req *req, u32 at, u32 most)
 		req->slots = world.ring.packed ? steps : 1;
 		if (flags_of(d) & VRING_DESC_F_INDIRECT)
 			return append_table(req, d);
-		err = append(req, d, flags_of(d));
+		err = append(req, d, flags_of(d), false);
 		if (err || !(flags_of(d) & VRING_DESC_F_NEXT))
 			return err;
 		at = world.ring.packed ? (at + 1) % num : get(&d->next, 2);
@@ -161,6 +163,7 @@ void reference_fetch(u32 max)
 	nr_req = 0;
 	nr_seg = 0;
 	error = 0;
+	either = false;
 	unsure = false;
 	max = min(max, world.batch.max_req);
 	if (world.ring.packed)
@@ -175,6 +178,8 @@ void reference_compare(int got)
 	const struct ring_batch *b = &world.batch;
 	u32 i;
 
+	if (either && (nr_req ? b->err : got) == -EINVAL)
+		error = -EINVAL;
 	if (unsure) {
 		CHECK(b->nr_req >= nr_req);
 	} else {
