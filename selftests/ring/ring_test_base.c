@@ -36,6 +36,8 @@ static void fetch_some(void)
 	u32 n, back, i;
 
 	check_batch(&d, ring_fetch(&d.ring, &batch, 1 + rnd(16)));
+	if (failed_now)
+		return;
 	n = batch.nr_req;
 	back = rnd(n + 1);
 	ring_unfetch(&d.ring, &batch, back);

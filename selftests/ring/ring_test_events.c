@@ -24,6 +24,8 @@ static void return_some(u32 n)
 
 	while (n-- && !failed_now) {
 		CHECK(ring_fetch(&d.ring, &batch, 1) == 1);
+		if (failed_now)
+			return;
 		d.fetched++;
 		done.id = batch.req[0].id;
 		CHECK(ring_push(&d.ring, &done, 1) == 0);
@@ -71,7 +73,7 @@ static void signals_by_place(const struct setup *s)
 	CHECK(ring_need_signal(&d.ring) == 1); /* the first time, whatever was asked */
 	for (start = 0; start < 4 * s->num; start++) {
 		for (n = 0; n <= most; n++)
-			for (off = -most; off <= most; off++)
+			for (off = -most; off <= most && !failed_now; off++)
 				one_signal(n, off);
 		serve(1);
 		CHECK(ring_need_signal(&d.ring) >= 0);
@@ -153,6 +155,8 @@ static void one_kick(u32 seen, u32 early, u32 late)
 	CHECK(!wants_kick(&d) || (!d.s.packed && d.s.event_idx));
 	if (seen) {
 		CHECK(ring_fetch(&d.ring, &batch, seen) == (int)seen);
+		if (failed_now)
+			return;
 		ring_unfetch(&d.ring, &batch, seen);
 	} else {
 		CHECK(ring_pending(&d.ring) == 0);
@@ -187,7 +191,7 @@ static void kicks(const struct setup *s)
 	for (start = 0; start < 2 * s->num; start++) {
 		for (seen = 0; seen <= s->num; seen++)
 			for (early = 0; seen + early <= s->num; early++)
-				for (late = 0; seen + early + late <= s->num; late++)
+				for (late = 0; seen + early + late <= s->num && !failed_now; late++)
 					one_kick(seen, early, late);
 		serve(1);
 	}

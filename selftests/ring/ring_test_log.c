@@ -71,7 +71,9 @@ static void logged(const struct setup *s)
 		check_batch(&d, n);
 		CHECK(ring_need_signal(&d.ring) >= 0 && ring_pending(&d.ring) >= 0);
 		compare(0);
-		for (i = 0; i < n && !failed_now; i++) {
+		if (failed_now)
+			break;
+		for (i = 0; i < n; i++) {
 			done[i].id = batch.req[i].id;
 			done[i].slots = batch.req[i].slots;
 			done[i].len = rnd(2) ? rnd(~0u) : 0;

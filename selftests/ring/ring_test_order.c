@@ -56,7 +56,9 @@ static void one_push(u32 n, u32 whole)
 		CHECK(offer(&d, 1 + rnd(d.s.num / MOST), CHAIN));
 	check_batch(&d, ring_fetch(&d.ring, &batch, n));
 	memcpy(want, used_part(), used_size());
-	for (i = 0; i < n && !failed_now; i++) {
+	if (failed_now)
+		return;
+	for (i = 0; i < n; i++) {
 		done[i].id = batch.req[i].id;
 		done[i].slots = batch.req[i].slots;
 		done[i].len = rnd(3) ? rnd(~0u) : 0;
