@@ -23,15 +23,22 @@
  * @run: the case; it gets @arg
  * @arg: a number for cases that share a function
  * @seconds: time limit before the case is killed and failed, 0 for the default
+ * @on: the rings (VG_ON_* of vguest.h) that the case is about, 0 for all; where
+ *	the test runs on others it does not have this case
  */
 struct kt_case {
 	const char *name;
 	void (*run)(long arg);
 	long arg;
 	unsigned int seconds;
+	unsigned int on;
 };
 
-/* Run every case, or those whose name contains argv[1]. Returns the exit status. */
+/*
+ * Run every case that is for these rings, or of them those whose name contains
+ * argv[1]. With --rings, print the rings that the device has instead: see vg_rings().
+ * Returns the exit status.
+ */
 int kt_main(int argc, char **argv, const struct kt_case *cases, size_t n);
 
 /* Scale a count by SHUNT_TEST_SCALE (per cent, default 100); never less than @least. */

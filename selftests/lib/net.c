@@ -71,7 +71,7 @@ static void bufs_new(struct vg_queue *q, unsigned int dir, unsigned int n, uint3
 	vg_queue_forget(q, dir);
 }
 
-void vg_queue_setup(struct vg_queue *q, unsigned int i, uint16_t base)
+void vg_queue_setup(struct vg_queue *q, unsigned int i, uint32_t base)
 {
 	struct vg_ring *r = &q->ring[i];
 	int fd = q->dev.fd;
@@ -96,7 +96,7 @@ void vg_queue_start(struct vg_queue *q, unsigned int i)
 
 	/* Stock looks at the used ring here and cannot wait for an answer: QEMU does the same. */
 	if (q->net->o.iotlb)
-		kt_sys(vg_iotlb_map(&q->dev, r->used_gpa, 6 + 8ull * r->num, VHOST_ACCESS_RW));
+		kt_sys(vg_iotlb_map(&q->dev, r->used_gpa, vg_ring_used_bytes(r), VHOST_ACCESS_RW));
 	kt_sys(vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, q->backend));
 }
 
@@ -130,6 +130,8 @@ static void queue_new(struct vg_net *n, unsigned int index, int backend)
 		kt_sys(fcntl(d->fd, F_SETFL, O_NONBLOCK));
 		kt_sys(ioctl(d->fd, VHOST_SET_BACKEND_FEATURES, &be));
 	}
+	if (vg_ring_features() & ~vg_features(d->fd))
+		kt_skip("this device has no %s rings", getenv("SHUNT_TEST_RING"));
 	kt_sys(vg_set_features(d->fd, o->features));
 	if (vg_set_mem(d->fd, n->mem)) {
 		kt_check(errno == E2BIG && !vg_is_shunt(), "memory table of %u regions: %m",
@@ -142,7 +144,7 @@ static void queue_new(struct vg_net *n, unsigned int index, int backend)
 		vg_ring_init(&q->ring[i], n->mem, o->num,
 			     o->features & BIT(VIRTIO_RING_F_EVENT_IDX));
 		d->ring[i] = &q->ring[i];
-		vg_queue_setup(q, i, 0);
+		vg_queue_setup(q, i, vg_ring_first(&q->ring[i]));
 		if (o->busyloop)
 			kt_sys(vg_vring_state(d->fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, i,
 					      o->busyloop));
@@ -164,6 +166,9 @@ static void opts_default(struct vg_net *n, const struct vg_opts *given)
 		o->features = VG_BASIC;
 	if (o->iotlb)
 		o->features |= BIT(VIRTIO_F_ACCESS_PLATFORM);
+	kt_check(!vg_ring_features() || o->features & BIT(VIRTIO_F_VERSION_1),
+		 "these rings came with version 1");
+	o->features |= vg_ring_features();
 	n->mergeable = o->features & BIT(VIRTIO_NET_F_MRG_RXBUF);
 	n->hdr_len = o->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)) ?
 			     sizeof(struct virtio_net_hdr_mrg_rxbuf) :
@@ -279,9 +284,9 @@ void vg_queue_anew(struct vg_queue *q, unsigned int i)
 	/* Stock refuses even this for a ring at a bad address, which then does not run. */
 	vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, -1);
 	vg_queue_forget(q, i);
-	vg_ring_reset(&q->ring[i], 0);
+	vg_ring_reset(&q->ring[i], vg_ring_first(&q->ring[i]));
 	vg_ring_erred(&q->ring[i], 0);
-	vg_queue_setup(q, i, 0);
+	vg_queue_setup(q, i, vg_ring_first(&q->ring[i]));
 	vg_queue_start(q, i);
 }
 

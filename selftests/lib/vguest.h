@@ -16,8 +16,10 @@
  * each fails the running case at once. Functions therefore return only what a
  * caller can want to know.
  *
- * Rings: the verbs are dispatched by a switch over the layout. A packed layout
- * is one more file beside vring_split.c.
+ * Rings: the verbs are dispatched by a switch over the layout. A test does not
+ * choose it: SHUNT_TEST_RING does (split, packed, split-in-order, packed-in-order;
+ * split when it is not set), and selftests/run runs each program once for each that
+ * the device offers. A case that is about some layouts only says so: kt_case.on.
  */
 #ifndef VGUEST_H
 #define VGUEST_H
@@ -34,6 +36,9 @@
 
 #define BIT(n) (1ULL << (n))
 
+#ifndef VIRTIO_F_IN_ORDER
+#define VIRTIO_F_IN_ORDER 35
+#endif
 #ifndef VIRTIO_F_RING_RESET
 #define VIRTIO_F_RING_RESET 40
 #endif
@@ -100,9 +105,25 @@ bool vg_pages_has(const struct vg_pages *p, uint64_t page);
 /* The first page that is in @a and not in @b; -1 when there is none. */
 int64_t vg_pages_extra(const struct vg_pages *a, const struct vg_pages *b);
 
-/* ---- vring.c, vring_split.c: virtqueues, the driver's side ---- */
+/* ---- vring.c, vring_split.c, vring_packed.c: virtqueues, the driver's side ---- */
 
-enum vg_ring_layout { VG_SPLIT };
+enum vg_ring_layout { VG_SPLIT, VG_PACKED };
+
+/* Which rings SHUNT_TEST_RING asks for: one of VG_ON_*, for kt_case.on. */
+#define VG_ON_SPLIT	      1u
+#define VG_ON_PACKED	      2u
+#define VG_ON_SPLIT_IN_ORDER  4u
+#define VG_ON_PACKED_IN_ORDER 8u
+#define VG_ON_ANY_SPLIT	      (VG_ON_SPLIT | VG_ON_SPLIT_IN_ORDER)
+#define VG_ON_ANY_PACKED      (VG_ON_PACKED | VG_ON_PACKED_IN_ORDER)
+#define VG_ON_ANY_IN_ORDER    (VG_ON_SPLIT_IN_ORDER | VG_ON_PACKED_IN_ORDER)
+#define VG_ON_ONCE	      VG_ON_SPLIT /* the layout does not matter */
+unsigned int vg_rings(void);
+bool vg_packed(void);
+/* The feature bits of these rings. */
+uint64_t vg_ring_features(void);
+/* Print the names of the rings that the device under test offers. Returns an exit status. */
+int vg_rings_print(void);
 
 #define VG_MAX_SEGS 64 /* segments in a chain, so entries of an indirect table */
 
@@ -118,32 +139,73 @@ struct vg_slot {
 	uint64_t table;	 /* indirect table of this head, 0: none yet */
 };
 
+/**
+ * struct vg_ring - a virtqueue, as its driver has it
+ *
+ * Chains are counted by avail_idx and last_used in either layout; those of a split
+ * ring are the indices in the ring. Descriptors of a packed ring are counted by
+ * at_avail, at_used and at_kick, over all laps: number t is descriptor t % num, and
+ * the wrap counter is 1 on even laps. A slot is what is known of a chain: that of
+ * its head (split), or of its buffer ID (packed).
+ */
 struct vg_ring {
 	enum vg_ring_layout layout;
 	struct vg_mem *mem;
 	unsigned int num;
 	bool event_idx;
+	bool in_order;
 	int kick, call, err; /* eventfds, owned by the ring */
+	/* the three areas: descriptors; driver, or available ring; device, or used ring */
 	uint64_t desc_gpa, avail_gpa, used_gpa;
-	volatile struct vring_desc *desc;
-	volatile struct vring_avail *avail;
-	volatile struct vring_used *used;
+	union {
+		volatile struct vring_desc *desc;
+		volatile struct vring_packed_desc *pdesc;
+	};
+	union {
+		volatile struct vring_avail *avail;
+		volatile struct vring_packed_desc_event *driver;
+	};
+	union {
+		volatile struct vring_used *used;
+		volatile struct vring_packed_desc_event *device;
+	};
 	struct vg_slot *slot;
 	uint16_t *free_next;
 	uint16_t free_head;
-	unsigned int nfree;
-	unsigned int in_flight; /* chains */
-	uint16_t avail_idx;	/* published */
-	uint16_t kicked_idx;	/* avail_idx at the last kick decision */
+	unsigned int nfree;	 /* descriptors */
+	unsigned int in_flight;	 /* chains */
+	uint16_t *order;	 /* slots by the number of their chain, all 65,536 */
+	unsigned int batch;	 /* chains that were used together and are not yet taken, */
+	unsigned int batch_slot; /* the last of them, and the bytes written into it */
+	uint32_t batch_len;
+	uint16_t avail_idx;  /* published */
+	uint16_t kicked_idx; /* avail_idx at the last kick decision */
 	uint16_t last_used;
-	uint64_t kicks, calls;
+	uint64_t at_avail, at_used, at_kick;
+	unsigned int raw;   /* packed: descriptors of vg_desc() that are not published */
+	uint16_t raw_flags; /* of the first of them */
+	struct vring_packed_desc *shadow; /* the packed ring as the driver wrote it */
+	struct vg_pages *wrote;		  /* when set: where the device is seen to write */
+	uint64_t kicks, calls, elements;  /* the last: used elements, of which one may be a batch */
 };
 
 /* Lay out a ring of @num entries in @m and make its eventfds. */
 void vg_ring_init(struct vg_ring *r, struct vg_mem *m, unsigned int num, bool event_idx);
-/* Start over at index @base with an empty, zeroed ring; chains in flight are forgotten. */
-void vg_ring_reset(struct vg_ring *r, uint16_t base);
+/*
+ * Start over at @base (see vg_ring_base()) with an empty ring as it is there; chains
+ * in flight are forgotten.
+ */
+void vg_ring_reset(struct vg_ring *r, uint32_t base);
 void vg_ring_free(struct vg_ring *r);
+/* What VHOST_SET_VRING_BASE is told of a ring through which @n descriptors (packed: since
+ * its first lap) or chains (split) went. */
+uint32_t vg_ring_base(const struct vg_ring *r, uint64_t n);
+/* The base of a new ring. */
+uint32_t vg_ring_first(const struct vg_ring *r);
+/* The base behind all that the device has used: where it must be when it is stopped. */
+uint32_t vg_ring_at(const struct vg_ring *r);
+/* Bytes of the device area, which is at used_gpa. */
+uint64_t vg_ring_used_bytes(const struct vg_ring *r);
 /*
  * Offer a chain: @nout readable segments, then @nin writable ones. @indirect
  * puts it into an indirect table. Returns false when the ring has no room.
@@ -159,28 +221,68 @@ bool vg_ring_get(struct vg_ring *r, void **cookie, uint32_t *len);
 bool vg_ring_pending(const struct vg_ring *r);
 /* Ask for a call at the next used chain. Returns true when one is there already. */
 bool vg_ring_arm(struct vg_ring *r);
+/* With EVENT_IDX: ask for the call when @more chains (packed: of one descriptor) follow it. */
+void vg_ring_arm_at(struct vg_ring *r, unsigned int more);
 /* Ask for no calls. */
 void vg_ring_disarm(struct vg_ring *r);
 /* Wait for a used chain by the call eventfd. False after @ms without one. */
 bool vg_ring_wait(struct vg_ring *r, int ms);
 /* Did the device report an error since the last look? Waits up to @ms. */
 bool vg_ring_erred(struct vg_ring *r, int ms);
-/* Raw access for bad input: write descriptor @i, publish @head as available. */
+/* How many chains the device has used, as avail_idx counts those that were published. */
+uint16_t vg_used_idx(const struct vg_ring *r);
+
+/*
+ * Raw access for bad input. vg_desc() writes descriptor @i of the table (split), or of
+ * the chain that begins at the next free place (packed: @next does not exist there);
+ * vg_publish() makes @head available (packed: all that was written since the last).
+ * Nothing of it is in flight for vg_ring_get().
+ */
 void vg_desc(struct vg_ring *r, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags,
 	     uint16_t next);
 void vg_publish(struct vg_ring *r, uint16_t head);
-/* The device's used index. */
-uint16_t vg_used_idx(const struct vg_ring *r);
+/* Write an indirect table of @n entries in the layout's form. */
+void vg_put_table(struct vg_ring *r, uint64_t gpa, const struct vring_desc *d, unsigned int n);
+/* A ring that never runs empty: all of it available, and again what was used. */
+void vg_endless(struct vg_ring *r, uint64_t gpa, uint32_t len, uint16_t flags);
+void vg_endless_again(struct vg_ring *r);
+
+/*
+ * Raw access to a packed ring: write descriptor number @t (see struct vg_ring) with
+ * just these flags; and AVAIL and USED as they are in an available descriptor number
+ * @t, and in a used one.
+ */
+void vg_packed_put(struct vg_ring *r, uint64_t t, uint64_t addr, uint32_t len, uint16_t id,
+		   uint16_t flags);
+uint16_t vg_packed_avail(const struct vg_ring *r, uint64_t t);
+uint16_t vg_packed_spent(const struct vg_ring *r, uint64_t t);
 
 /* layout-specific, called by vring.c alone */
 void vg_split_init(struct vg_ring *r);
-void vg_split_reset(struct vg_ring *r, uint16_t base);
-bool vg_split_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout, unsigned int nin,
-		  bool indirect, void *cookie);
+void vg_split_reset(struct vg_ring *r, uint32_t base);
+void vg_split_add(struct vg_ring *r, struct vring_desc *d, unsigned int n);
+void vg_split_desc(struct vg_ring *r, unsigned int i, const struct vring_desc *d);
+void vg_split_publish(struct vg_ring *r, uint16_t head);
 bool vg_split_want_kick(struct vg_ring *r);
-bool vg_split_get(struct vg_ring *r, void **cookie, uint32_t *len);
-bool vg_split_pending(const struct vg_ring *r);
-void vg_split_arm(struct vg_ring *r, bool on);
+bool vg_split_next(struct vg_ring *r);
+void vg_split_give(struct vg_ring *r, unsigned int slot);
+void vg_split_arm(struct vg_ring *r, bool on, unsigned int more);
+uint16_t vg_split_used(const struct vg_ring *r);
+void vg_split_endless_again(struct vg_ring *r);
+void vg_packed_init(struct vg_ring *r);
+void vg_packed_reset(struct vg_ring *r, uint32_t base);
+void vg_packed_add(struct vg_ring *r, const struct vring_desc *d, unsigned int n);
+bool vg_packed_want_kick(struct vg_ring *r);
+bool vg_packed_next(struct vg_ring *r);
+void vg_packed_give(struct vg_ring *r, unsigned int slot);
+void vg_packed_arm(struct vg_ring *r, bool on, unsigned int more);
+/* vg_used_idx(); and the descriptor where the device goes on, in @at if that is not NULL. */
+uint16_t vg_packed_used(const struct vg_ring *r, uint64_t *at);
+void vg_packed_desc(struct vg_ring *r, unsigned int i, const struct vring_desc *d);
+void vg_packed_publish(struct vg_ring *r);
+void vg_packed_endless_again(struct vg_ring *r);
+/* For these: the device names @slot as used next, and @len; there are @most chains it can mean. */
+void vg_ring_used(struct vg_ring *r, unsigned int slot, uint32_t len, unsigned int most);
 
 /* ---- vhost.c, iotlb.c: the device ---- */
 
@@ -359,12 +461,12 @@ struct vg_net *vg_net_new(const struct vg_opts *o);
 struct vg_net *vg_net_on(const struct vg_opts *o, const int *fd, int packet);
 void vg_net_free(struct vg_net *n);
 /* Tell the device about ring @i of @q, from index @base. */
-void vg_queue_setup(struct vg_queue *q, unsigned int i, uint16_t base);
+void vg_queue_setup(struct vg_queue *q, unsigned int i, uint32_t base);
 /* Start and stop ring @i of @q by its back end. stop returns the index to go on from. */
 void vg_queue_start(struct vg_queue *q, unsigned int i);
 unsigned int vg_queue_stop(struct vg_queue *q, unsigned int i);
 /*
- * Start ring @i over at 0 with nothing in it, whatever state it is in: stopped,
+ * Start ring @i over as a new one with nothing in it, whatever state it is in: stopped,
  * broken, or with addresses that make no sense. Errors so far are forgotten.
  */
 void vg_queue_anew(struct vg_queue *q, unsigned int i);
@@ -433,5 +535,34 @@ void vg_run(struct vg_net *n, struct vg_traffic *t);
 void vg_alive(struct vg_net *n);
 /* Milliseconds since some point in the past. */
 uint64_t vg_ms(void);
+
+/* ---- spoil.c: rings that a guest breaks ---- */
+
+enum vg_spoil_mode {
+	VG_STRICT,	    /* must err */
+	VG_STOCK_OTHERWISE, /* shunt must err; stock tolerates, or stalls until restarted */
+	VG_EITHER,	    /* may err, may be used up: either way the ring starts anew */
+};
+
+/**
+ * struct vg_spoil - something wrong in a ring
+ * @name: what
+ * @spoil: writes it into @r, which is empty and whose buffers begin at @buf; @w is the
+ *	flag that makes them writable on a receive ring
+ * @tx, @rx: what the device must do about it, on either ring
+ * @on: rings that have this (VG_ON_*), 0 for all
+ */
+struct vg_spoil {
+	const char *name;
+	void (*spoil)(struct vg_ring *r, uint64_t buf, uint16_t w);
+	enum vg_spoil_mode tx, rx;
+	unsigned int on;
+};
+
+/*
+ * Spoil ring @i of a card with each in turn: where it must err it does, and uses
+ * nothing; the other ring goes on; and a ring started anew works.
+ */
+void vg_spoil_each(const struct vg_spoil *s, unsigned int nr, unsigned int i);
 
 #endif

@@ -76,13 +76,13 @@ static void packet(long features)
 }
 
 static const struct kt_case cases[] = {
-	{ "a TAP with legacy headers", tap_legacy, LEGACY },
+	{ "a TAP with legacy headers", tap_legacy, LEGACY, .on = VG_ON_SPLIT },
 	{ "a TAP without headers", tap_plain, VG_BASIC },
-	{ "a TAP without headers, guest before version 1", tap_plain, LEGACY },
+	{ "a TAP without headers, guest before version 1", tap_plain, LEGACY, .on = VG_ON_SPLIT },
 	{ "a TAP without headers, merged and cut buffers", tap_plain_small, 0 },
 	{ "a macvtap", macvtap, 0 },
 	{ "a packet socket without headers", packet, VG_BASIC | NETHDR },
-	{ "a packet socket with headers", packet, LEGACY },
+	{ "a packet socket with headers", packet, LEGACY, .on = VG_ON_SPLIT },
 };
 
 int main(int argc, char **argv)

@@ -149,7 +149,7 @@ static void inherited(long how)
 			kt_sys(vg_set_features(fd, q->dev.features));
 			kt_sys(vg_set_mem(fd, n->mem));
 			for (i = 0; i < 2; i++) {
-				vg_queue_setup(q, i, 0);
+				vg_queue_setup(q, i, vg_ring_first(&q->ring[i]));
 				vg_queue_start(q, i);
 			}
 			vg_alive(n);

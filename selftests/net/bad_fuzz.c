@@ -6,6 +6,7 @@
  * SHUNT_TEST_SEED repeats a run.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,7 +141,7 @@ static void one_ioctl(struct vg_net *n, const int *fds, unsigned int nfds)
 		break;
 	case 8:
 		vg_vring_state(fd, VHOST_SET_VRING_BASE, i,
-			       below(3) ? vg_used_idx(r) : odd_number(n));
+			       below(3) ? vg_ring_at(r) : odd_number(n));
 		break;
 	case 9:
 	case 10:
@@ -201,7 +202,7 @@ static void set_up(struct vg_net *n)
 	for (i = 0; i < 2; i++) {
 		vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, i, -1);
 		vg_vring_state(q->dev.fd, VHOST_SET_VRING_NUM, i, q->ring[i].num);
-		vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, i, vg_used_idx(&q->ring[i]));
+		vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, i, vg_ring_at(&q->ring[i]));
 		vg_vring_addr(q->dev.fd, i, 0, (uintptr_t)q->ring[i].desc,
 			      (uintptr_t)q->ring[i].avail, (uintptr_t)q->ring[i].used, 0);
 		vg_vring_file(q->dev.fd, VHOST_SET_VRING_KICK, i, q->ring[i].kick);
@@ -288,7 +289,93 @@ static void random_desc(struct vg_net *n, struct vring_desc *d, unsigned int num
 	d->next = below(16) ? below(num) : rnd();
 }
 
-/* Rings at random: descriptors, tables, heads and indices. */
+/* Write descriptor @i, half of the time in the direction of ring @k. */
+static void random_entry(struct vg_net *n, unsigned int k, unsigned int i, struct vring_desc *d)
+{
+	struct vg_ring *r = &n->q[0].ring[k];
+
+	random_desc(n, d, r->num);
+	if (below(2))
+		d->flags =
+			k == VG_RX ? d->flags | VRING_DESC_F_WRITE : d->flags & ~VRING_DESC_F_WRITE;
+	if (!below(3)) {
+		/* a table of random entries somewhere in a region */
+		uint64_t at = n->mem->r[1].gpa + 16 * below(1000);
+		struct vring_desc t;
+
+		random_desc(n, &t, 8);
+		vg_put_table(r, at + 16 * below(8), &t, 1);
+		*d = (struct vring_desc){ at, below(9) * 16, VRING_DESC_F_INDIRECT, 0 };
+	}
+	if (r->layout == VG_SPLIT)
+		vg_desc(r, i, d->addr, d->len, d->flags, d->next);
+}
+
+/* Heads and indices of a split ring; while it is being read the used ring, too. */
+static void random_split(struct vg_net *n, unsigned int k)
+{
+	struct vg_ring *r = &n->q[0].ring[k];
+	struct vring_desc d;
+	unsigned int i;
+
+	for (i = 0; i < r->num; i++) {
+		random_entry(n, k, i, &d);
+		r->avail->ring[i] = below(16) ? below(r->num) : rnd();
+	}
+	r->avail->flags = below(4) ? 0 : rnd();
+	__atomic_store_n(&r->avail->idx, vg_used_idx(r) + (below(16) ? below(r->num) : rnd()),
+			 __ATOMIC_RELEASE);
+	if (!below(8))
+		r->used->idx = rnd();
+}
+
+/*
+ * Flags of this lap more often than not; both event structures. Where the device is in
+ * its ring, a guest would know: here it is guessed, and so it is off now and then.
+ */
+static void random_packed(struct vg_net *n, unsigned int k)
+{
+	struct vg_ring *r = &n->q[0].ring[k];
+	unsigned int i, first = below(2) ? 0 : below(r->num);
+	uint64_t lap = below(2) ? 0 : r->num;
+	struct vring_desc d;
+
+	for (i = 0; i < r->num; i++) {
+		uint16_t flags;
+
+		random_entry(n, k, i, &d);
+		flags = d.flags & ~vg_packed_spent(r, 0);
+		flags |= below(16) ? vg_packed_avail(r, lap + (i < first ? r->num : 0)) : rnd();
+		vg_packed_put(r, i, d.addr, d.len, rnd(), flags);
+	}
+	if (!below(4))
+		__atomic_store_n((uint32_t *)r->driver, rnd(), __ATOMIC_SEQ_CST);
+	if (!below(8))
+		__atomic_store_n((uint32_t *)r->device, rnd(), __ATOMIC_SEQ_CST);
+}
+
+/* Start ring @k again where it is, or anywhere. */
+static void go_on(struct vg_net *n, unsigned int k)
+{
+	struct vg_queue *q = &n->q[0];
+	unsigned int base = vg_queue_stop(q, k);
+
+	if (!vg_packed())
+		base = vg_used_idx(&q->ring[k]);
+	else if (!below(4))
+		base = vg_ring_base(&q->ring[k], below(2 * q->ring[k].num));
+	else if (!below(4))
+		base = rnd();
+	kt_sys(vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, k, base));
+	if (!vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, k, q->backend))
+		return;
+	/* What it took and could not return may have left it nowhere, or it was put there. */
+	kt_check(vg_packed() && errno == EINVAL, "base %#x: %m", base);
+	kt_sys(vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, k, vg_ring_first(&q->ring[k])));
+	vg_queue_start(q, k);
+}
+
+/* Rings at random: descriptors, tables, heads and indices, or flags and events. */
 static void rings(long number)
 {
 	struct vg_opts o = {
@@ -298,10 +385,9 @@ static void rings(long number)
 		.features = number % 2 ? VG_BASIC : VG_BASIC & ~BIT(VIRTIO_RING_F_EVENT_IDX),
 		.busyloop = number % 3 ? 0 : 50,
 	};
-	unsigned int rounds = kt_scale(1500, 300), round, i, k, erred = 0;
+	unsigned int rounds = kt_scale(1500, 300), round, k, erred = 0;
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_queue *q = &n->q[0];
-	struct vring_desc d;
 
 	seed(0xfeed0000 + number);
 	if (number % 4 == 3) {
@@ -309,37 +395,14 @@ static void rings(long number)
 		uint64_t base = (uintptr_t)log->bits;
 
 		kt_sys(ioctl(q->dev.fd, VHOST_SET_LOG_BASE, &base));
-		kt_sys(vg_set_features(q->dev.fd, o.features | BIT(VHOST_F_LOG_ALL)));
+		kt_sys(vg_set_features(q->dev.fd, q->dev.features | BIT(VHOST_F_LOG_ALL)));
 	}
 	for (round = 0; round < rounds; round++) {
 		for (k = 0; k < 2; k++) {
-			struct vg_ring *r = &q->ring[k];
-
-			for (i = 0; i < r->num; i++) {
-				random_desc(n, &d, r->num);
-				if (below(2))
-					d.flags = k == VG_RX ? d.flags | VRING_DESC_F_WRITE :
-							       d.flags & ~VRING_DESC_F_WRITE;
-				if (!below(3)) {
-					/* a table of random entries somewhere in a region */
-					uint64_t at = n->mem->r[1].gpa + 16 * below(1000);
-					struct vring_desc t;
-
-					random_desc(n, &t, 8);
-					vg_put(n->mem, at + 16 * below(8), &t, 16);
-					d = (struct vring_desc){ at, below(9) * 16,
-								 VRING_DESC_F_INDIRECT, 0 };
-				}
-				vg_desc(r, i, d.addr, d.len, d.flags, d.next);
-				r->avail->ring[i] = below(16) ? below(r->num) : rnd();
-			}
-			r->avail->flags = below(4) ? 0 : rnd();
-			__atomic_store_n(&r->avail->idx,
-					 vg_used_idx(r) + (below(16) ? below(r->num) : rnd()),
-					 __ATOMIC_RELEASE);
-			/* while it is being read: the used ring is ours to spoil, too */
-			if (!below(8))
-				r->used->idx = rnd();
+			if (vg_packed())
+				random_packed(n, k);
+			else
+				random_split(n, k);
 		}
 		feed(n);
 		vg_host_drain(n);
@@ -347,10 +410,7 @@ static void rings(long number)
 			if (!vg_ring_erred(&q->ring[k], 0) && below(50))
 				continue;
 			erred++;
-			kt_sys(vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, k, -1));
-			kt_sys(vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, k,
-					      vg_used_idx(&q->ring[k])));
-			vg_queue_start(q, k);
+			go_on(n, k);
 		}
 	}
 	kt_note("%u restarts in %u rounds", erred, rounds);

@@ -28,6 +28,7 @@ static void zero_lengths(long indirect)
 	uint64_t base = (uintptr_t)log->bits, buf = q->buf[VG_RX][0].gpa;
 	/* the end of region 0, where no ring is */
 	uint64_t table = n->mem->r[0].gpa + n->mem->r[0].size - 65536;
+	static struct vring_desc d[1000];
 	unsigned int round, i, nr;
 
 	vg_alive(n);
@@ -39,7 +40,7 @@ static void zero_lengths(long indirect)
 		vg_queue_anew(q, VG_RX);
 		nr = counts[round % 8];
 		for (i = 0; i < nr; i++) {
-			struct vring_desc d = {
+			d[i] = (struct vring_desc){
 				.addr = round % 3 ? buf : vg_mem_end(n->mem) - 1,
 				/* all empty, or a byte now and then */
 				.len = round < 4 ? 0 : i % 7 == 0,
@@ -47,13 +48,13 @@ static void zero_lengths(long indirect)
 				.next = i + 1,
 			};
 
-			if (indirect)
-				vg_put(n->mem, table + 16 * i, &d, 16);
-			else
-				vg_desc(r, i, d.addr, d.len, d.flags, d.next);
+			if (!indirect)
+				vg_desc(r, i, d[i].addr, d[i].len, d[i].flags, d[i].next);
 		}
-		if (indirect)
+		if (indirect) {
+			vg_put_table(r, table, d, nr);
 			vg_desc(r, 0, table, 16 * nr, VRING_DESC_F_INDIRECT, 0);
+		}
 		vg_publish(r, 0);
 		vg_frame(f, 1000, 1, 0);
 		vg_host_send(n, f, 1000, NULL);

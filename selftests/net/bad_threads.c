@@ -46,7 +46,7 @@ static void restarts(struct vg_net *n, unsigned int round)
 	/* Stock cannot start while another thread makes it forget its translations. */
 	while (vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, round % 2, q->backend)) {
 		kt_check(n->o.iotlb && errno == EFAULT, "start: %m");
-		kt_sys(vg_iotlb_map(&q->dev, r->used_gpa, 6 + 8ull * r->num, VHOST_ACCESS_RW));
+		kt_sys(vg_iotlb_map(&q->dev, r->used_gpa, vg_ring_used_bytes(r), VHOST_ACCESS_RW));
 	}
 	pthread_mutex_unlock(&restart_lock);
 	usleep(3000);
@@ -144,7 +144,7 @@ static void asks(struct vg_net *n, unsigned int round)
 	vg_set_mem(fd, n->mem);
 	vg_vring_file(fd, VHOST_SET_VRING_CALL, round % 2, n->q[0].ring[round % 2].call);
 	ioctl(fd, VHOST_GET_VRING_BASE, &s);
-	vg_set_features(fd, VG_BASIC);
+	vg_set_features(fd, n->q[0].dev.features ^ (round % 3 ? 0 : BIT(VIRTIO_F_IN_ORDER)));
 	vg_vring_file(fd, VHOST_NET_SET_BACKEND, round % 2, round % 5 ? n->q[0].backend : -1);
 }
 

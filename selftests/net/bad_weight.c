@@ -18,28 +18,29 @@ struct flood {
 
 /*
  * Every entry of the ring is always available: whatever was used is offered
- * again at once, by one that looks at nothing but the used index.
+ * again at once, by one that looks at nothing but what was used.
  */
 static void *endless(void *arg)
 {
 	struct flood *fl = arg;
 	struct vg_ring *r = &fl->n->q[0].ring[VG_TX];
 	uint64_t gpa = fl->n->q[0].buf[VG_TX][0].gpa;
-	unsigned int i;
 
 	vg_fill(r->mem, gpa, 0, 100);
 	vg_frame(vg_va(r->mem, gpa + 12, 60), 60, 1, 0);
-	for (i = 0; i < r->num; i++) {
-		vg_desc(r, i, gpa, 72, 0, 0);
-		r->avail->ring[i] = i;
-	}
+	vg_endless(r, gpa, 72, 0);
 	while (!fl->stop) {
-		r->avail_idx = vg_used_idx(r) + r->num;
-		__atomic_store_n(&r->avail->idx, r->avail_idx, __ATOMIC_RELEASE);
+		vg_endless_again(r);
 		vg_ring_kick(r);
 		fl->rounds++;
 	}
 	return NULL;
+}
+
+/* How far the thread has seen the device come. */
+static uint16_t used(const struct vg_ring *r)
+{
+	return __atomic_load_n(&r->last_used, __ATOMIC_RELAXED);
 }
 
 /* Reception and a stop go through while transmission never ends. */
@@ -71,10 +72,10 @@ static void transmit(long arg)
 		why = vg_frame_check(f, len, &seq, &queue);
 		kt_check(!why && seq == i, "frame %u: %s", i, why ? why : "another");
 	}
-	seen = vg_used_idx(&q->ring[VG_TX]);
-	for (i = 0; i < 200 && vg_used_idx(&q->ring[VG_TX]) == seen; i++)
+	seen = used(&q->ring[VG_TX]);
+	for (i = 0; i < 200 && used(&q->ring[VG_TX]) == seen; i++)
 		usleep(10000);
-	kt_check(vg_used_idx(&q->ring[VG_TX]) != seen, "transmission stands still");
+	kt_check(used(&q->ring[VG_TX]) != seen, "transmission stands still");
 	for (i = 0; i < 10; i++) {
 		base = vg_queue_stop(q, VG_TX);
 		kt_sys(vg_vring_state(q->dev.fd, VHOST_SET_VRING_BASE, VG_TX, base));
@@ -93,8 +94,8 @@ static void transmit(long arg)
 	vg_queue_stop(q, VG_TX);
 	fl.stop = true;
 	pthread_join(t, NULL);
-	vg_ring_reset(&q->ring[VG_TX], 0);
-	vg_queue_setup(q, VG_TX, 0);
+	vg_ring_reset(&q->ring[VG_TX], vg_ring_first(&q->ring[VG_TX]));
+	vg_queue_setup(q, VG_TX, vg_ring_first(&q->ring[VG_TX]));
 	vg_queue_start(q, VG_TX);
 	vg_ring_erred(&q->ring[VG_TX], 0);
 	vg_host_deaf(n, false);
@@ -120,15 +121,10 @@ static void *guest_feeds(void *arg)
 	struct flood *fl = arg;
 	struct vg_ring *r = &fl->n->q[0].ring[VG_RX];
 	uint64_t gpa = fl->n->q[0].buf[VG_RX][0].gpa;
-	unsigned int i;
 
-	for (i = 0; i < r->num; i++) {
-		vg_desc(r, i, gpa, 1500, VRING_DESC_F_WRITE, 0);
-		r->avail->ring[i] = i;
-	}
+	vg_endless(r, gpa, 1500, VRING_DESC_F_WRITE);
 	while (!fl->stop) {
-		r->avail_idx = vg_used_idx(r) + r->num;
-		__atomic_store_n(&r->avail->idx, r->avail_idx, __ATOMIC_RELEASE);
+		vg_endless_again(r);
 		vg_ring_kick(r);
 	}
 	return NULL;

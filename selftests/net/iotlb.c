@@ -226,8 +226,8 @@ static void unanswered(long version)
 	vg_ring_kick(&n->q[0].ring[VG_TX]);
 	usleep(200000);
 	base = vg_queue_stop(&n->q[0], VG_TX);
-	kt_check(base == vg_used_idx(&n->q[0].ring[VG_TX]), "stopped at %u with %u used", base,
-		 vg_used_idx(&n->q[0].ring[VG_TX]));
+	kt_check(base == vg_ring_at(&n->q[0].ring[VG_TX]), "stopped at %#x, used up to %#x", base,
+		 vg_ring_at(&n->q[0].ring[VG_TX]));
 	hold = false;
 	vg_queue_setup(&n->q[0], VG_TX, base);
 	vg_queue_start(&n->q[0], VG_TX);

@@ -78,9 +78,9 @@ static const struct kt_case cases[] = {
 	{ "merged buffers of a page", merged, 4096 },
 	{ "a frame over 512 merged buffers", many, 128 },
 	{ "one buffer a frame", single, NO_MRG },
-	{ "one buffer a frame with the legacy header", single, LEGACY },
+	{ "one buffer a frame with the legacy header", single, LEGACY, .on = VG_ON_SPLIT },
 	{ "merged buffers with a guest before version 1", single,
-	  (long)(VG_BASIC & ~BIT(VIRTIO_F_VERSION_1)) },
+	  (long)(VG_BASIC & ~BIT(VIRTIO_F_VERSION_1)), .on = VG_ON_SPLIT },
 	{ "a frame too long for its buffer is lost alone", overrun, NO_MRG },
 };
 

@@ -90,15 +90,13 @@ static void event_at(long nth)
 	struct vg_opts o = { .features = VG_BASIC };
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_ring *r = &n->q[0].ring[VG_TX];
-	volatile uint16_t *used_event = (volatile uint16_t *)&r->avail->ring[r->num];
 	unsigned int i, round;
 
 	send(n, 1);
 	settle(n);
 	vg_tx_reap(&n->q[0]);
 	for (round = 0; round < 10; round++) {
-		*used_event = r->last_used + nth - 1;
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		vg_ring_arm_at(r, nth - 1);
 		called(r);
 		for (i = 1; i < nth; i++)
 			send(n, 1);
@@ -167,7 +165,7 @@ static const struct kt_case cases[] = {
 	{ "a call at the 1st chain", event_at, 1 },
 	{ "a call at the 2nd chain", event_at, 2 },
 	{ "a call at the 50th chain", event_at, 50 },
-	{ "NOTIFY_ON_EMPTY", on_empty, NO_EVENT },
+	{ "NOTIFY_ON_EMPTY", on_empty, NO_EVENT, .on = VG_ON_ANY_SPLIT },
 	{ "call and kick eventfds changed under way", call_changed, 0 },
 };
 

@@ -15,11 +15,11 @@ static unsigned int stop(struct vg_queue *q, unsigned int i)
 	struct vg_ring *r = &q->ring[i];
 	unsigned int base = vg_queue_stop(q, i);
 
-	kt_check((uint16_t)(r->avail_idx - base) <= r->num, "ring %u stopped at %u, published %u",
-		 i, base, r->avail_idx);
+	kt_check((uint16_t)(r->avail_idx - vg_used_idx(r)) <= r->num, "ring %u: %u used of %u", i,
+		 vg_used_idx(r), r->avail_idx);
 	/* What was taken from the ring but not given back would be lost here. */
-	kt_check(vg_used_idx(r) == base, "ring %u stopped at %u with %u used", i, base,
-		 vg_used_idx(r));
+	kt_check(vg_ring_at(r) == base, "ring %u stopped at %#x, what was used ends at %#x", i,
+		 base, vg_ring_at(r));
 	return base;
 }
 
@@ -113,7 +113,7 @@ static void by_reopen(long arg)
 	struct vg_opts o = { .frame = 1514 };
 
 	(void)arg;
-	under_traffic(&o, reopen, 10);
+	under_traffic(&o, reopen, 5);
 }
 
 /* A stopped ring does not move, and what is offered to it meanwhile goes out later. */
@@ -136,7 +136,7 @@ static void stopped(long arg)
 	}
 	vg_ring_kick_always(&q->ring[VG_TX]);
 	kt_check(!vg_host_recv(n, f, sizeof(f), &len, NULL, 300), "a stopped ring sent");
-	kt_check(vg_used_idx(&q->ring[VG_TX]) == base, "a stopped ring moved");
+	kt_check(vg_ring_at(&q->ring[VG_TX]) == base, "a stopped ring moved");
 	kt_check(vg_get_base(q->dev.fd, VG_TX) == base, "the base of a stopped ring moved");
 	vg_queue_start(q, VG_TX);
 	/* No kick: what waits at the start is looked at. */
@@ -162,7 +162,8 @@ static void running(long arg)
 	kt_errno(vg_vring_state(fd, VHOST_SET_VRING_NUM, VG_TX, 128), EBUSY);
 	vg_alive(n);
 	vg_queue_stop(&n->q[0], VG_TX);
-	kt_errno(vg_vring_state(fd, VHOST_SET_VRING_BASE, VG_TX, 0x10000), EINVAL);
+	if (!vg_packed())
+		kt_errno(vg_vring_state(fd, VHOST_SET_VRING_BASE, VG_TX, 0x10000), EINVAL);
 }
 
 /* One ring is given up and started anew from zero while the other goes on. */
@@ -182,10 +183,10 @@ static void ring_reset(long i)
 		vg_alive(n);
 		vg_queue_stop(q, i);
 		vg_queue_forget(q, i);
-		vg_ring_reset(&q->ring[i], 0);
+		vg_ring_reset(&q->ring[i], vg_ring_first(&q->ring[i]));
 		if (i == VG_TX)
 			vg_run(n, &other);
-		vg_queue_setup(q, i, 0);
+		vg_queue_setup(q, i, vg_ring_first(&q->ring[i]));
 		vg_queue_start(q, i);
 	}
 	vg_alive(n);

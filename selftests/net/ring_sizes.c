@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ring_sizes.c - rings of 2 to 32,768 entries, each filled and gone round
+ * ring_sizes.c - rings of 2 to 32,768 entries, each filled and gone round; split
+ * rings of powers of two alone, packed ones of any size
  */
+#include <errno.h>
+#include <sys/ioctl.h>
+
 #include "vguest.h"
 
 static void size(long num)
@@ -43,10 +47,75 @@ static void full(long num)
 	}
 	for (i = 0; i < num; i += vg_tx_reap(q))
 		kt_check(vg_ring_wait(&q->ring[VG_TX], VG_STALL_MS), "%u chains not used", i);
+	kt_note("%ld chains by %llu used elements", num,
+		(unsigned long long)q->ring[VG_TX].elements);
+	/* So many at a time are returned together, in order by one element. */
+	kt_check(!q->ring[VG_TX].in_order || num < 100 ||
+			 q->ring[VG_TX].elements < (unsigned long)num / 2,
+		 "each chain has its used element");
+	vg_alive(n);
+}
+
+/* What is no size of any ring, and what is one only of packed rings. */
+static void refused(long arg)
+{
+	static const unsigned int never[] = {
+		0, 32769, 32770, 40000, 65535, 65536, 0x7fffffff, 0x80000000, 0x80000100, 0xffffffff
+	};
+	static const unsigned int odd[] = { 3, 5, 6, 7, 100, 255, 257, 1000, 32767 };
+	struct vg_opts o = { .no_backend = true };
+	struct vg_net *n = vg_net_new(&o);
+	int fd = n->q[0].dev.fd;
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < ARRAY_SIZE(never); i++)
+		kt_errno(vg_vring_state(fd, VHOST_SET_VRING_NUM, VG_TX, never[i]), EINVAL);
+	for (i = 0; i < ARRAY_SIZE(odd); i++) {
+		if (vg_packed())
+			kt_sys(vg_vring_state(fd, VHOST_SET_VRING_NUM, VG_TX, odd[i]));
+		else
+			kt_errno(vg_vring_state(fd, VHOST_SET_VRING_NUM, VG_TX, odd[i]), EINVAL);
+	}
+	vg_queue_setup(&n->q[0], VG_TX, vg_ring_first(&n->q[0].ring[VG_TX]));
+	vg_queue_start(&n->q[0], VG_RX);
+	vg_queue_start(&n->q[0], VG_TX);
+	vg_alive(n);
+}
+
+/* Given before the features are, a size that only packed rings have does not make a split one. */
+static void features_later(long num)
+{
+	struct vg_opts o = { .num = num, .no_backend = true };
+	struct vg_net *n = vg_net_new(&o);
+	struct vg_queue *q = &n->q[0];
+
+	if (vg_set_features(q->dev.fd, VG_BASIC)) {
+		kt_check(errno == EINVAL || errno == EBUSY, "errno %d", errno);
+	} else {
+		kt_check(vg_vring_file(q->dev.fd, VHOST_NET_SET_BACKEND, VG_TX, q->backend) &&
+				 errno == EINVAL,
+			 "a split ring of %ld was started", num);
+		kt_sys(vg_set_features(q->dev.fd, q->dev.features));
+	}
+	vg_queue_setup(q, VG_RX, vg_ring_first(&q->ring[VG_RX]));
+	vg_queue_setup(q, VG_TX, vg_ring_first(&q->ring[VG_TX]));
+	vg_queue_start(q, VG_RX);
+	vg_queue_start(q, VG_TX);
 	vg_alive(n);
 }
 
 static const struct kt_case cases[] = {
+	{ "sizes that are refused", refused, 0 },
+	{ "the layout changed under a ring of 100", features_later, 100, .on = VG_ON_ANY_PACKED },
+	{ "1 entry", size, 1, .on = VG_ON_ANY_PACKED },
+	{ "3 entries", size, 3, .on = VG_ON_ANY_PACKED },
+	{ "7 entries", size, 7, .on = VG_ON_ANY_PACKED },
+	{ "100 entries", size, 100, .on = VG_ON_ANY_PACKED },
+	{ "255 entries", size, 255, .on = VG_ON_ANY_PACKED },
+	{ "1023 entries", size, 1023, .on = VG_ON_ANY_PACKED },
+	{ "10000 entries", size, 10000, .on = VG_ON_ANY_PACKED },
+	{ "32767 entries", size, 32767, .on = VG_ON_ANY_PACKED },
 	{ "2 entries", size, 2 },
 	{ "4 entries", size, 4 },
 	{ "8 entries", size, 8 },
@@ -63,6 +132,7 @@ static const struct kt_case cases[] = {
 	{ "16384 entries", size, 16384 },
 	{ "32768 entries", size, 32768 },
 	{ "a ring of 2 full at once", full, 2 },
+	{ "a ring of 257 full at once", full, 257, .on = VG_ON_ANY_PACKED },
 	{ "a ring of 256 full at once", full, 256 },
 	{ "a ring of 32768 full at once", full, 32768 },
 };

@@ -56,7 +56,7 @@ static void life(long arg)
 	kt_check(vg_fdinfo_u64(fd, "shunt-id") != vg_fdinfo_u64(n->q[0].dev.fd, "shunt-id"),
 		 "two devices have one id");
 	fd = n->q[0].dev.fd;
-	kt_check(vg_fdinfo_u64(fd, "shunt-features") == VG_BASIC, "features %#llx",
+	kt_check(vg_fdinfo_u64(fd, "shunt-features") == n->o.features, "features %#llx",
 		 (unsigned long long)vg_fdinfo_u64(fd, "shunt-features"));
 	kt_check(vg_fdinfo_u64(fd, "shunt-regions") == 7, "regions");
 	ring_is(fd, VG_RX, "role", "rx");
@@ -65,7 +65,7 @@ static void life(long arg)
 		ring_is(fd, i, "state", "stopped");
 		vg_queue_start(&n->q[0], i);
 		ring_is(fd, i, "state", "running");
-		ring_is(fd, i, "layout", "split");
+		ring_is(fd, i, "layout", vg_packed() ? "packed" : "split");
 		kt_check(ring_u64(fd, i, "num") == 512, "ring size");
 		for (k = 0; k < ARRAY_SIZE(per_ring); k++)
 			ring_u64(fd, i, per_ring[k]);
@@ -124,8 +124,9 @@ static void broken(long arg)
 
 	(void)arg;
 	vg_alive(n);
-	base = q->ring[VG_TX].avail_idx;
-	vg_publish(&q->ring[VG_TX], 60000);
+	base = vg_ring_at(&q->ring[VG_TX]);
+	vg_desc(&q->ring[VG_TX], 0, ~0ull, 1, 0, 0);
+	vg_publish(&q->ring[VG_TX], 0);
 	vg_ring_kick_always(&q->ring[VG_TX]);
 	kt_check(vg_ring_erred(&q->ring[VG_TX], VG_STALL_MS), "no error was signalled");
 	ring_is(q->dev.fd, VG_TX, "state", "broken");

@@ -174,8 +174,8 @@ static void asleep(long busyloop)
 }
 
 static const struct kt_case cases[] = {
-	{ "one a queue, while there is an owner", life, 0 },
-	{ "in the owner's cgroup", in_cgroup, 0 },
+	{ "one a queue, while there is an owner", life, .on = VG_ON_ONCE },
+	{ "in the owner's cgroup", in_cgroup, .on = VG_ON_ONCE },
 	{ "asleep when idle", asleep, 0 },
 	{ "asleep when idle with busy polling", asleep, 50 },
 };
