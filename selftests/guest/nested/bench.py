@@ -43,8 +43,9 @@ def numbers(text):
 class Bench:
     """The network of one peer, and its guest, made anew when it is not alive."""
 
-    def __init__(self, peer):
-        self.peer = peer
+    def __init__(self, peer, rings='split'):
+        """peer: who carries the packets; rings: of the guest's card, see vm.RINGS."""
+        self.peer, self.rings = peer, rings
         self._stack = contextlib.ExitStack()
         self._guest = None
         self._seen = 0          # length of the guest's console that has been looked at
@@ -69,7 +70,7 @@ class Bench:
 
     def nic(self, tap=TAPS[0]):
         """The guest's card, on this TAP."""
-        return Nic('nic0', self.peer, tap, QUEUES, bridge=BRIDGE, number=1)
+        return Nic('nic0', self.peer, tap, QUEUES, bridge=BRIDGE, number=1, rings=self.rings)
 
     def settle(self, guest):
         """Give a guest that has just booted its network and its server."""

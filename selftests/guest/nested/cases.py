@@ -22,10 +22,29 @@ SMALL = 60              # bytes of a small packet
 PKTGEN = 5000           # packets of a pktgen run
 HOLD_MIB = 1            # data that waits in the guest during a migration
 MEM_MIB = 48            # memory that is watched during a migration
+RING_PACKED = 34        # bits of the feature word
+IN_ORDER = 35
 
 
 def _is_vhost(bench):
     return net.peer_device(bench.peer) is not None
+
+
+def rings_in_use(bench):
+    """Guest and device agreed on the rings that were asked for."""
+    guest = bench.guest()
+    packed = bench.rings.startswith('packed')
+    in_order = bench.rings.endswith('in-order')
+    bits = guest.run('cat /sys/class/net/eth0/device/features').strip()
+    text = f'features of the guest: {bits}'
+    check(bits[RING_PACKED] == str(int(packed)), text)
+    if bench.peer == 'shunt':
+        layouts = {device[f'vq{ring}-layout'] for device in net.shunt_fdinfo(guest.pid)
+                   for ring in (0, 1)}
+        check(layouts == {'packed' if packed else 'split'}, f'fdinfo: {layouts}')
+    if in_order and bits[IN_ORDER] == '0':
+        raise Skip("the guest's driver does not know IN_ORDER")
+    check(bits[IN_ORDER] == str(int(in_order)), text)
 
 
 def ping(bench):
@@ -315,7 +334,7 @@ def unload_and_load(bench):
     check(os.path.exists('/dev/shunt-net'), '/dev/shunt-net is not there')
 
 
-CASES = (ping, tcp_both_ways, two_queue_pairs, udp_of_all_sizes, stop_and_cont,
+CASES = (rings_in_use, ping, tcp_both_ways, two_queue_pairs, udp_of_all_sizes, stop_and_cont,
          no_exits_in_steady_state, pktgen_of_the_host, pktgen_of_the_guest, unplug_and_plug,
          reset_by_the_vmm, kill_under_traffic, reboot_by_the_guest, live_migration,
          unload_and_load)

@@ -26,6 +26,15 @@ _APPEND = ('console=ttyS0 quiet nowatchdog rcupdate.rcu_cpu_stall_suppress=1 '
            'random.trust_cpu=on mitigations=off')
 
 
+# Kinds of rings, and what asks QEMU for them beside its defaults.
+RINGS = {
+    'split': {},
+    'packed': {'packed': True},
+    'split-in-order': {'in_order': True},
+    'packed-in-order': {'packed': True, 'in_order': True},
+}
+
+
 class GuestError(Exception):
     """The guest could not be made or started."""
 
@@ -42,6 +51,13 @@ def build_image():
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise GuestError(f'the guest image does not build:\n{done.stdout}')
+
+
+def qemu_lacks(rings):
+    """The properties of a card that these rings need and that QEMU does not have."""
+    done = subprocess.run((_QEMU, '-device', 'virtio-net-pci,help'), stdout=subprocess.PIPE,
+                          text=True, check=True)
+    return [name for name in RINGS[rings] if f' {name}=' not in done.stdout]
 
 
 def load_kvm():
@@ -71,12 +87,15 @@ def default_cpus():
 class Nic:
     """A network card of a guest and the TAP that it is plugged into."""
 
-    def __init__(self, name, peer, tap, queues=1, bridge=None, address=None, number=0):
+    def __init__(self, name, peer, tap, queues=1, bridge=None, address=None, number=0,
+                 rings='split'):
         """
         name: of the device in QEMU; peer: who carries the packets (net.PEERS or a path);
-        tap: its name; bridge or address: the host's end; number: makes the MAC address.
+        tap: its name; bridge or address: the host's end; number: makes the MAC address;
+        rings: see RINGS.
         """
         self.name, self.peer, self.tap, self.queues = name, peer, tap, queues
+        self.rings = rings
         self.bridge, self.address = bridge, address
         self.mac = f'52:54:00:73:68:{number:02x}'
 
@@ -109,7 +128,7 @@ class Nic:
     def device(self):
         """The -device properties."""
         props = {'driver': 'virtio-net-pci', 'id': self.name, 'netdev': f'n-{self.name}',
-                 'mac': self.mac, 'romfile': ''}
+                 'mac': self.mac, 'romfile': '', **RINGS[self.rings]}
         if self.queues > 1:
             props.update(mq=True, vectors=2 * self.queues + 2)
         return props
