@@ -88,6 +88,28 @@ static void moves(const struct setup *s)
 	end();
 }
 
+/* What was in flight at the base counts: the driver cannot have more than its ring. */
+static void in_flight(void)
+{
+	const struct setup s = { .num = 7, .packed = true };
+	u8 *flags;
+
+	begin("base: what is in flight is remembered");
+	driver_init(&d, &s, 0x80008000);
+	while (offer(&d, 1, CHAIN))
+		;
+	check_batch(&d, ring_fetch(&d.ring, &batch, 5));
+	CHECK(driver_restart(&d, ring_base(&d.ring)) == 0);
+	check_batch(&d, ring_fetch(&d.ring, &batch, 5));
+	CHECK(d.fetched == 7 && ring_fetch(&d.ring, &batch, 5) == 0);
+	/* It offers again, in the next lap, what the device has not returned. */
+	flags = d.part[RING_DESC] + 14;
+	put16(&d, flags, get16(&d, flags) ^ 0x8080);
+	CHECK(ring_fetch(&d.ring, &batch, 5) == -EINVAL);
+	driver_free(&d);
+	end();
+}
+
 /* Every base of a small packed ring, and some that are none. */
 static void places(u32 num)
 {
@@ -176,5 +198,6 @@ void test_base(void)
 	for (i = 1; i <= 5; i++)
 		places(i);
 	indices();
+	in_flight();
 	initial();
 }

@@ -34,9 +34,12 @@ static void driver_offers(u32 bursts)
 	u64 before = d->head;
 	bool kick;
 
-	while (bursts--)
-		if (!offer(d, 1 + rnd(min(d->s.num, rnd(16) ? 8u : (u32)SEGS)), any_shape(&d->s)))
+	while (bursts--) {
+		u32 most = rnd(16) ? 8 : SEGS;
+
+		if (!offer(d, 1 + rnd(min(d->s.num, most)), any_shape(&d->s)))
 			break;
+	}
 	kick = wants_kick(d);
 	if (d->head == before)
 		return;
@@ -179,7 +182,8 @@ static void device_signals(void)
 static void driver_wishes(void)
 {
 	struct driver *d = &v.d;
-	u64 at = v.pushed - min(v.pushed, (u64)rnd(2 * d->s.num + 1)) + rnd(3 * d->s.num + 1);
+	u64 back = rnd(2 * d->s.num + 1),
+	    at = v.pushed - min(v.pushed, back) + rnd(3 * d->s.num + 1);
 
 	if (d->s.event_idx && (!d->s.packed || rnd(2)))
 		set_wish(d, AT, at);
