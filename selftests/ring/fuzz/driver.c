@@ -16,6 +16,7 @@ static enum {
 	TABLE_AND_NEXT, /* a table is not the last */
 	ODD_TABLE,	/* its length is not one of entries */
 	LONG_TABLE,	/* it may have more entries than there is room for */
+	TOP_TABLE,	/* it may go round the end of all addresses */
 	WRONGS,
 } wrong;
 
@@ -49,6 +50,8 @@ static u64 offer_table(u32 nr, u32 out)
 
 	if (wrong == LONG_TABLE)
 		return ENDLESS_AT;
+	if (wrong == TOP_TABLE)
+		return -(u64)(1 + at % 8) * sizeof(*table);
 	table = (struct vring_desc *)world.tables + at;
 	for (i = 0; i < nr; i++) {
 		u16 flags = piece(&table[i], i, nr, out);

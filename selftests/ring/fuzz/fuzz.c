@@ -12,7 +12,7 @@
  * - a verb asks its surroundings no more often than its bound;
  * - what is fetched is what the driver offered: request by request what a second
  *   implementation finds (reference.c), or, while memory changes, descriptors
- *   that were read, in that order (memory.c);
+ *   that were read (memory.c);
  * - no more is in flight than the ring has room for, and the ring knows how much;
  * - what was put back, and a ring started at its base, are where they were;
  * - every write is to what is the device's to write, and logged.

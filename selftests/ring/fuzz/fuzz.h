@@ -73,7 +73,7 @@ void memory_free(void);
 /* To be called before and after each verb; @most: how often it may have asked. */
 void verb_begin(void);
 void verb_end(u32 most);
-/* Every segment of the batch is a descriptor that was read, in that order. */
+/* Every segment of the batch is a descriptor that was read. */
 void check_provenance(void);
 /* Reads a table entry as the ring would; false: there is none. */
 bool table_entry(u64 addr, struct vring_desc *to);

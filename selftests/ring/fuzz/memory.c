@@ -3,11 +3,12 @@
  * memory.c - the driver's memory, and what a ring asks of its surroundings
  *
  * Each part is an allocation of its own, exactly as large as ring_part_size()
- * says, so that ASan sees an access to one byte more. Where the ring is not
- * mapped, every access comes through here: it is bounded, counted, sometimes
- * refused, and the memory may change before it, as a hostile driver would have
- * it. Where the ring is mapped and not hostile, the memory is compared with what
- * it was before: what changed has to be the device's to write, and logged.
+ * says, so that ASan sees an access to one byte more. Every access comes through
+ * here, but for stores to a ring that is mapped: it is counted, and the memory may
+ * change before it, as a hostile driver would have it; where the ring is not
+ * mapped it is bounded and sometimes refused too. When nobody is hostile, the
+ * memory is compared with what it was before a verb: what changed has to be the
+ * device's to write, and logged.
  */
 #include "fuzz.h"
 
@@ -22,7 +23,8 @@ static struct {
 	u32 off, len;
 } logged[LOGGED_MAX];
 static u32 nr_logged;
-static struct ring_seg seen[READ_MAX];
+/* Words of descriptors and of tables, in the order they were read, as they were. */
+static u64 seen[READ_MAX];
 static u32 nr_seen;
 
 void memory_make(void)
@@ -115,8 +117,8 @@ void verb_end(u32 most)
 	}
 }
 
-/* What a hostile driver does just before an access; true: it fails. */
-static bool strike(void)
+/* What a hostile driver does just before an access; true: it fails, if it @may. */
+static bool strike(bool may)
 {
 	u8 what;
 
@@ -124,7 +126,7 @@ static bool strike(void)
 	if (!world.hostile)
 		return false;
 	what = take8();
-	if (what >= 0xf8) {
+	if (may && what >= 0xf8) {
 		world.faults++;
 		return true;
 	}
@@ -142,26 +144,49 @@ static void bounded(struct ring *r, enum ring_part part, u32 off, u32 len)
 		CHECK(off % len == 0);
 }
 
-static void saw(const void *desc)
+static void saw(const void *words, u32 len)
 {
-	struct vring_desc d;
+	for (; len >= 8 && nr_seen < READ_MAX; len -= 8, words = (const u8 *)words + 8)
+		memcpy(&seen[nr_seen++], words, 8);
+}
 
-	memcpy(&d, desc, sizeof(d));
-	if (nr_seen < READ_MAX) {
-		seen[nr_seen].addr = world.ring.little_endian ? le64toh(d.addr) : be64toh(d.addr);
-		seen[nr_seen++].len = get(&d.len, 4);
-	}
+/* Whether word @i is a descriptor's address: then the one read next to it has its length. */
+static bool seen_desc(u32 i, bool next, u64 *addr, u32 *len)
+{
+	if (i >= nr_seen || (next ? i + 1 >= nr_seen : !i))
+		return false;
+	*addr = world.ring.little_endian ? le64toh(seen[i]) : be64toh(seen[i]);
+	*len = get(&seen[next ? i + 1 : i - 1], 4);
+	return true;
+}
+
+/* A load of a ring that is mapped. */
+void memory_load(const volatile void *at, unsigned long size)
+{
+	const u8 *from = (const u8 *)at;
+	u32 i;
+
+	for (i = 0; i < RING_PARTS; i++)
+		if (from >= world.part[i] && from < world.part[i] + world.size[i])
+			break;
+	/* Else it is not the ring's: ASan will tell. */
+	if (i == RING_PARTS)
+		return;
+	CHECK(world.ring.map[i]);
+	strike(false);
+	if (i == RING_DESC && size == 8)
+		saw(from, 8);
 }
 
 int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to, u32 len)
 {
 	bounded(r, part, off, len);
 	CHECK(!r->map[part]);
-	if (strike())
+	if (strike(true))
 		return -EFAULT;
 	memcpy(to, world.part[part] + off, len);
 	if (part == RING_DESC && len == sizeof(struct vring_desc))
-		saw(to);
+		saw(to, len);
 	return 0;
 }
 
@@ -169,7 +194,7 @@ int ring_env_write(struct ring *r, enum ring_part part, u32 off, const void *fro
 {
 	bounded(r, part, off, len);
 	CHECK(!r->map[part] && writable(part));
-	if (strike())
+	if (strike(true))
 		return -EFAULT;
 	memcpy(world.part[part] + off, from, len);
 	world.writes++;
@@ -189,7 +214,7 @@ int ring_env_wrote(struct ring *r, enum ring_part part, u32 off, u32 len)
 		CHECK(world.writes);
 		world.writes--;
 	}
-	return strike() ? -EFAULT : 0;
+	return strike(true) ? -EFAULT : 0;
 }
 
 /* At ENDLESS_AT each entry leads to the next, for as long as a table may be. */
@@ -209,13 +234,14 @@ bool table_entry(u64 addr, struct vring_desc *to)
 }
 
 /* Whether a descriptor that was read is a table that has all of this. */
-static bool in_a_table(u64 addr, u32 len)
+static bool in_a_table(u64 from, u32 size)
 {
-	u32 i;
+	u64 addr;
+	u32 len, i;
 
-	for (i = 0; i < nr_seen; i++)
-		if (addr - seen[i].addr < seen[i].len &&
-		    len <= seen[i].len - (u32)(addr - seen[i].addr))
+	for (i = 0; i < 2 * nr_seen; i++)
+		if (seen_desc(i / 2, i % 2, &addr, &len) && from - addr < len &&
+		    size <= len - (u32)(from - addr))
 			return true;
 	return nr_seen == READ_MAX;
 }
@@ -226,16 +252,16 @@ int ring_env_table(struct ring *r, u64 addr, void *to, u32 len)
 	u32 i;
 
 	CHECK(r == &world.ring && len && len % sizeof(*d) == 0);
-	/* What a mapped ring reads is not seen here. */
-	CHECK(r->map[RING_DESC] || in_a_table(addr, len));
-	if (strike())
+	CHECK(addr + len - 1 >= addr);
+	CHECK(in_a_table(addr, len));
+	if (strike(true))
 		return -EFAULT;
 	for (i = 0; i < len / sizeof(*d); i++) {
 		if (!table_entry(addr + i * sizeof(*d), &d[i])) {
 			world.faults++;
 			return -EFAULT;
 		}
-		saw(&d[i]);
+		saw(&d[i], sizeof(*d));
 	}
 	return 0;
 }
@@ -243,14 +269,17 @@ int ring_env_table(struct ring *r, u64 addr, void *to, u32 len)
 void check_provenance(void)
 {
 	const struct ring_batch *b = &world.batch;
-	u32 i, k;
+	u32 i, k, tries, len;
+	u64 addr;
 
-	if (world.ring.map[RING_DESC] || nr_seen == READ_MAX)
+	if (nr_seen == READ_MAX)
 		return;
-	for (i = k = 0; i < b->nr_seg; i++, k++) {
-		while (k < nr_seen &&
-		       (seen[k].addr != b->seg[i].addr || seen[k].len != b->seg[i].len))
-			k++;
-		CHECK(k < nr_seen);
+	/* Entries of a split ring's table come in the order of their next. */
+	for (i = k = 0; i < b->nr_seg; i++) {
+		for (tries = 0; tries < 2 * nr_seen; tries++, k = (k + 1) % (2 * nr_seen))
+			if (seen_desc(k / 2, k % 2, &addr, &len) && addr == b->seg[i].addr &&
+			    len == b->seg[i].len)
+				break;
+		CHECK(tries < 2 * nr_seen);
 	}
 }
