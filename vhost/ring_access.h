@@ -21,38 +21,68 @@ union ring_desc {
 	u64 word[2];
 };
 
+/**
+ * struct ring_build - the request that is being built
+ * @seg: where its next segment goes, in ring_batch.seg[]
+ * @end: behind the last place there
+ * @out: how many segments the device reads, so far
+ * @in: how many it writes, so far
+ *
+ * For the compiler to keep in registers.
+ */
+struct ring_build {
+	struct ring_seg *seg;
+	struct ring_seg *end;
+	u32 out;
+	u32 in;
+};
+
+/**
+ * ring_is_plain() - whether the ring is memory like any other
+ * @r: the ring
+ *
+ * Mapped, in the order of bytes that nearly all rings have, and on a machine that
+ * loads and stores 64 bits at once. There requests of one descriptor, the commonest
+ * ones, are served by loops of their own.
+ */
+static inline bool ring_is_plain(const struct ring *r)
+{
+	return sizeof(long) == sizeof(u64) &&
+	       likely(r->map[RING_DESC] && r->little_endian);
+}
+
 static __always_inline int ring_load16(struct ring *r, enum ring_part part,
 				       u32 off, u16 *val)
 {
-	__virtio16 v;
+	__virtio16 word;
 
 	if (likely(r->map[part])) {
-		v = READ_ONCE(*(__virtio16 *)(r->map[part] + off));
+		word = READ_ONCE(*(__virtio16 *)(r->map[part] + off));
 	} else {
-		int err = ring_env_read(r, part, off, &v, sizeof(v));
+		int err = ring_env_read(r, part, off, &word, sizeof(word));
 
 		if (err)
 			return err;
 	}
-	*val = __virtio16_to_cpu(r->little_endian, v);
+	*val = __virtio16_to_cpu(r->little_endian, word);
 	return 0;
 }
 
 static __always_inline int ring_store16(struct ring *r, enum ring_part part,
 					u32 off, u16 val)
 {
-	__virtio16 v = __cpu_to_virtio16(r->little_endian, val);
+	__virtio16 word = __cpu_to_virtio16(r->little_endian, val);
 
 	if (likely(r->map[part])) {
-		WRITE_ONCE(*(__virtio16 *)(r->map[part] + off), v);
+		WRITE_ONCE(*(__virtio16 *)(r->map[part] + off), word);
 	} else {
-		int err = ring_env_write(r, part, off, &v, sizeof(v));
+		int err = ring_env_write(r, part, off, &word, sizeof(word));
 
 		if (err)
 			return err;
 	}
 	if (unlikely(r->log))
-		return ring_env_wrote(r, part, off, sizeof(v));
+		return ring_env_wrote(r, part, off, sizeof(word));
 	return 0;
 }
 
@@ -70,16 +100,7 @@ static __always_inline int ring_load_desc(struct ring *r, u32 slot,
 	return 0;
 }
 
-/**
- * ring_copy_out() - write a piece of the ring that nobody looks at yet
- * @r: the ring
- * @part: where, and @off
- * @off: offset in @part
- * @from: what
- * @len: how many bytes
- *
- * The way for rings that are not mapped, or are logged.
- */
+/* Write a piece of the ring that nobody looks at yet, and log it. */
 static inline int ring_copy_out(struct ring *r, enum ring_part part, u32 off,
 				const void *from, u32 len)
 {
@@ -94,54 +115,74 @@ static inline int ring_copy_out(struct ring *r, enum ring_part part, u32 off,
 	return err;
 }
 
+/* What a fetch has come to: see ring_fetch(). */
+static inline int ring_fetched(struct ring_batch *b, int err)
+{
+	if (!b->nr_req)
+		return err;
+	/* Too many segments for what is left of this batch is no error. */
+	b->full = err == -ENOBUFS;
+	b->err = b->full ? 0 : err;
+	return b->nr_req;
+}
+
 /* Append one piece of memory to the request that is being built. */
-static __always_inline int ring_add_seg(struct ring_batch *b,
-					struct ring_req *req, u64 addr, u32 len,
+static __always_inline int ring_add_seg(struct ring_build *w, u64 addr, u32 len,
 					u16 flags)
 {
-	struct ring_seg *seg;
-
-	/* Readable ones come first (VIRTIO 1.2, 2.7.4.2 and 2.8.17). */
-	if (!(flags & VRING_DESC_F_WRITE) && unlikely(req->in))
-		return -EINVAL;
-	if (unlikely(b->nr_seg == b->max_seg))
+	if (unlikely(w->seg == w->end))
 		return -ENOBUFS;
-
-	seg = &b->seg[b->nr_seg++];
-	seg->addr = addr;
-	seg->len = len;
-	if (flags & VRING_DESC_F_WRITE)
-		req->in++;
-	else
-		req->out++;
+	if (flags & VRING_DESC_F_WRITE) {
+		w->in++;
+	} else {
+		/* Readable ones come first (VIRTIO 1.2, 2.7.4.2 and 2.8.17). */
+		if (unlikely(w->in))
+			return -EINVAL;
+		w->out++;
+	}
+	w->seg->addr = addr;
+	w->seg->len = len;
+	w->seg++;
 	return 0;
 }
 
 /**
  * ring_last_of_run() - which request's used entry speaks for this one too
  * @r: the ring
- * @done: requests to be returned
- * @i: this one
- * @n: how many
+ * @done: this request, the first one without an entry
+ * @end: behind the last request to be returned
  *
  * Without VIRTIO_F_IN_ORDER, its own. With it, an entry that names a request
  * says that all before it, back to the last entry, were served whole: so a run
  * goes up to the first that was not (VIRTIO 1.2, 2.7.9 and 2.8.8).
- *
- * Return: the index of the last request of the run that @i begins.
  */
-static __always_inline u32 ring_last_of_run(const struct ring *r,
-					    const struct ring_done *done, u32 i,
-					    u32 n)
+static __always_inline const struct ring_done *
+ring_last_of_run(const struct ring *r, const struct ring_done *done,
+		 const struct ring_done *end)
 {
-	if (r->in_order)
-		while (done[i].whole && i + 1 < n)
-			i++;
-	return i;
+	if (unlikely(r->in_order))
+		while (done->whole && done + 1 < end)
+			done++;
+	return done;
 }
 
 /* ring_table.c */
-int ring_add_table(struct ring *r, struct ring_batch *b, struct ring_req *req,
-		   u64 addr, u32 len);
+int ring_add_table(struct ring *r, struct ring_build *w, u64 addr, u32 len);
+
+/* Append the segments of the indirect table that a descriptor names. */
+static __always_inline int ring_add_indirect(struct ring *r,
+					     struct ring_build *w, u64 addr,
+					     u32 len, u16 flags)
+{
+	struct ring_build copy = *w; /* @w stays in registers */
+	int err;
+
+	/* The last of its chain (VIRTIO 1.2, 2.7.5.3.1 and 2.8.19). */
+	if (unlikely(!r->indirect || flags & VRING_DESC_F_NEXT))
+		return -EINVAL;
+	err = ring_add_table(r, &copy, addr, len);
+	*w = copy;
+	return err;
+}
 
 #endif

@@ -33,12 +33,11 @@
  * D packed_need_signal(): flags of used  write of its event structure before
  *   descriptors, smp_mb, then load the   the load of flags at its place
  *   driver's event structure             (2.8.10)
- * E packed_unsuppress(): offset before   load of offset and flags at once, or
- *   flags of our event structure,        of flags before offset
- *   smp_wmb between them
  *
  * The driver looks at descriptors in ring order: B lets it see those behind the
- * first no earlier than the first. C and D are store-then-load on both sides.
+ * first no earlier than the first. C and D are store-then-load on both sides. The
+ * two words of our event structure need no order between them: a driver that sees
+ * new flags with an old offset wrote its request before C, and we see that.
  *
  * DOC: Bounds
  *
@@ -50,8 +49,8 @@
  * Buffer ids are the driver's, any number, and handed back as they came.
  * The driver's event offset: any number; it only takes part in a comparison.
  *
- * The head's flags are loaded once more with the rest of it: what was loaded
- * first says that it is available, and nothing else is taken from it.
+ * A head's flags may be loaded once more with the rest of it (fetch_any()): then
+ * what was loaded first says that it is available, and nothing else.
  *
  * DOC: What a hostile driver can achieve
  *
@@ -103,42 +102,34 @@ static __always_inline int packed_see(struct ring *r, u32 slot, u16 want)
 	return 1;
 }
 
-/* The request whose head is at @slot, of at most @limit descriptors. */
-static __always_inline int add_chain(struct ring *r, struct ring_batch *b,
-				     struct ring_req *req, u32 slot, u32 limit)
+/*
+ * The request whose head is at @slot, of at most @limit descriptors. @last: its
+ * last descriptor. Return: how many it has, or an error number.
+ */
+static __always_inline int add_chain(struct ring *r, struct ring_build *w,
+				     u32 slot, u32 limit, union ring_desc *last)
 {
 	u32 steps;
 
-	req->seg = b->nr_seg;
-	req->out = 0;
-	req->in = 0;
-
 	for (steps = 1; steps <= limit; steps++) {
-		union ring_desc desc;
+		u64 addr;
+		u32 len;
 		u16 flags;
-		int err = ring_load_desc(r, slot, &desc);
+		int err = ring_load_desc(r, slot, last);
 
 		if (unlikely(err))
 			return err;
-		flags = le16_to_cpu(desc.packed.flags);
-		/* The id is that of the last one (2.8.6). */
-		req->id = le16_to_cpu(desc.packed.id);
-		req->slots = steps;
-		if (flags & VRING_DESC_F_INDIRECT) {
-			/* The last of its chain (2.8.19). */
-			if (unlikely(!r->indirect ||
-				     (flags & VRING_DESC_F_NEXT)))
-				return -EINVAL;
-			return ring_add_table(r, b, req,
-					      le64_to_cpu(desc.packed.addr),
-					      le32_to_cpu(desc.packed.len));
-		}
-		err = ring_add_seg(b, req, le64_to_cpu(desc.packed.addr),
-				   le32_to_cpu(desc.packed.len), flags);
+		addr = le64_to_cpu(last->packed.addr);
+		len = le32_to_cpu(last->packed.len);
+		flags = le16_to_cpu(last->packed.flags);
+		if (flags & VRING_DESC_F_INDIRECT)
+			return ring_add_indirect(r, w, addr, len, flags) ?:
+			       (int)steps;
+		err = ring_add_seg(w, addr, len, flags);
 		if (unlikely(err))
 			return err;
 		if (!(flags & VRING_DESC_F_NEXT))
-			return 0;
+			return steps;
 		if (++slot == r->num)
 			slot = 0;
 	}
@@ -170,11 +161,101 @@ int packed_start(struct ring *r)
 	return ring_store16(r, RING_DEVICE, EVENT_FLAGS, r->flags);
 }
 
+/* Our place @slot, with @flags of a descriptor there, moves on by @slots. */
+static __always_inline void move_on(u32 *slot, u16 *flags, u32 slots, u32 num)
+{
+	*slot += slots;
+	if (unlikely(*slot >= num)) {
+		*slot -= num;
+		*flags ^= DESC_BOTH;
+	}
+}
+
+/* Append requests of any kind until there are @max in the batch. */
+static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max,
+			      u32 *place, u16 *flags)
+{
+	struct ring_build w = { .seg = b->seg + b->nr_seg,
+				.end = b->seg + b->max_seg };
+	u32 left = r->num - r->in_flight - b->nr_req;
+	u32 slot = *place, n = b->nr_req;
+	u16 want = *flags;
+	int err = 0;
+
+	for (; n < max; n++) {
+		const struct ring_seg *first = w.seg;
+		struct ring_req *req = &b->req[n];
+		union ring_desc last;
+
+		w.out = 0;
+		w.in = 0;
+		err = packed_see(r, slot, want);
+		if (err <= 0)
+			break;
+		err = add_chain(r, &w, slot, left, &last);
+		if (unlikely(err < 0))
+			break;
+		/* The id is that of the last one (2.8.6). */
+		req->id = le16_to_cpu(last.packed.id);
+		req->slots = err;
+		req->seg = first - b->seg;
+		req->out = w.out;
+		req->in = w.in;
+		b->nr_seg = w.seg - b->seg;
+		left -= err;
+		move_on(&slot, &want, err, r->num);
+		err = 0;
+	}
+	b->nr_req = n;
+	*place = slot;
+	*flags = want;
+	return err;
+}
+
+/*
+ * Fetch requests of one descriptor each, @max or as many as come first. One load
+ * says that it is available, and has its length and id: they are of one time.
+ */
+static __always_inline void fetch_ones(const struct ring *r,
+				       struct ring_batch *b, u32 max,
+				       u32 *place, u16 *flags)
+{
+	const u16 mask = DESC_BOTH | VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT;
+	const u64 *desc = r->map[RING_DESC];
+	struct ring_req *req = b->req;
+	struct ring_seg *seg = b->seg;
+	const u32 num = r->num;
+	u32 slot = *place, n;
+	u16 want = *flags;
+
+	max = min3(max, b->max_seg, num - r->in_flight);
+	for (n = 0; n < max; n++, req++, seg++) {
+		const u64 *d = &desc[2 * slot];
+		u64 word = le64_to_cpu((__force __le64)READ_ONCE(d[1]));
+
+		if (((word >> 48) & mask) != want)
+			break;
+		smp_rmb(); /* A */
+		seg->addr = le64_to_cpu((__force __le64)READ_ONCE(d[0]));
+		seg->len = word;
+		req->id = word >> 32;
+		req->slots = 1;
+		req->seg = n;
+		req->in = word >> 49 & 1; /* VRING_DESC_F_WRITE */
+		req->out = !req->in;
+		move_on(&slot, &want, 1, num);
+	}
+	b->nr_req = n;
+	b->nr_seg = n;
+	*place = slot;
+	*flags = want;
+}
+
 int packed_fetch(struct ring *r, struct ring_batch *b, u32 max)
 {
-	u32 room = r->num - r->in_flight, left = room, n, taken;
 	u16 want = avail_flags(r->avail_wrap);
 	u32 slot = r->next_avail;
+	u32 slots;
 	int err = 0;
 
 	b->nr_req = 0;
@@ -182,38 +263,25 @@ int packed_fetch(struct ring *r, struct ring_batch *b, u32 max)
 	b->err = 0;
 	b->full = false;
 	max = min(max, b->max_req);
-
-	for (n = 0; n < max; n++) {
-		struct ring_req *req = &b->req[n];
-		u32 nr_seg = b->nr_seg;
-
-		err = packed_see(r, slot, want);
-		if (err <= 0)
-			break;
-		err = add_chain(r, b, req, slot, left);
-		if (unlikely(err)) {
-			b->nr_seg = nr_seg;
-			break;
-		}
-		left -= req->slots;
-		slot += req->slots;
-		if (slot >= r->num) {
-			slot -= r->num;
-			want ^= DESC_BOTH;
-		}
+	if (ring_is_plain(r))
+		fetch_ones(r, b, max, &slot, &want);
+	if (b->nr_req < max) {
+		err = fetch_any(r, b, max, &slot, &want);
+		if (unlikely(err))
+			ring_fetched(b, err);
+		if (!b->nr_req)
+			return err;
 	}
-	taken = room - left;
+	slots = slot - r->next_avail;
+	if ((want == DESC_AVAIL) != r->avail_wrap) {
+		slots += r->num;
+		r->avail_wrap = !r->avail_wrap;
+	}
 	r->next_avail = slot;
-	r->avail_wrap = want == DESC_AVAIL;
-	r->in_flight += taken;
-	r->ahead -= min_t(u32, r->ahead, taken);
-	b->nr_req = n;
-	if (!n)
-		return err;
-	/* Too many segments for what is left of this batch is no error. */
-	b->full = err == -ENOBUFS;
-	b->err = b->full ? 0 : err;
-	return n;
+	r->in_flight += slots;
+	if (unlikely(r->ahead))
+		r->ahead -= min_t(u32, r->ahead, slots);
+	return b->nr_req;
 }
 
 void packed_unfetch(struct ring *r, u32 slots)
@@ -227,72 +295,81 @@ void packed_unfetch(struct ring *r, u32 slots)
 	r->ahead += slots;
 }
 
-/*
- * Write the used descriptor @d, but for its flags when it is the first of a push,
- * where the ring is not mapped, or is logged.
- */
-static int push_slowly(struct ring *r, u32 slot,
-		       const struct vring_packed_desc *d, bool first)
+/* Length, id and flags of the used descriptor of @done: the second word of it. */
+static __always_inline u64 used_word(const struct ring_done *done, u16 flags)
 {
-	u32 end = first ? DESC_FLAGS : sizeof(*d);
-
-	return ring_copy_out(r, RING_DESC, desc_at(slot) + DESC_LEN, &d->len,
-			     end - DESC_LEN);
+	if (done->len)
+		flags |= VRING_DESC_F_WRITE;
+	return done->len | (u64)done->id << 32 | (u64)flags << 48;
 }
 
-int packed_push(struct ring *r, const struct ring_done *done, u32 n)
+/*
+ * Write used descriptors, the first one last of all: barrier B. @map: the ring, when
+ * it is plain and not logged.
+ */
+static __always_inline int push(u64 *map, struct ring *r,
+				const struct ring_done *done, u32 n)
 {
-	void *map = r->log ? NULL : r->map[RING_DESC];
+	const struct ring_done *end = done + n;
+	const u32 num = r->num, first = r->next_used;
 	u16 used = r->used_wrap ? DESC_BOTH : 0;
-	u32 slot = r->next_used, taken = 0, i;
-	u16 first_flags = 0;
-	u32 first = slot;
+	u32 slot = first, taken = 0;
+	__le64 first_word = 0;
+	int err;
 
-	for (i = 0; i < n; i++) {
-		u32 last = ring_last_of_run(r, done, i, n);
-		struct vring_packed_desc d;
-		u16 flags = used;
-		u32 slots;
+	if (!n)
+		return 0;
+	for (; done < end; done++) {
+		const struct ring_done *last = ring_last_of_run(r, done, end);
+		__le64 word = cpu_to_le64(used_word(last, used));
+		u32 slots = done->slots;
 
-		if (done[last].len)
-			flags |= VRING_DESC_F_WRITE;
-		d.id = cpu_to_le16(done[last].id);
-		d.len = cpu_to_le32(done[last].len);
-		d.flags = cpu_to_le16(flags);
-		if (!i)
-			first_flags = flags;
-		if (likely(map)) {
-			struct vring_packed_desc *to = map + desc_at(slot);
-
-			to->id = d.id;
-			to->len = d.len;
-			if (i)
-				to->flags = d.flags;
+		if (!taken) {
+			first_word = word;
+		} else if (map) {
+			map[2 * slot + 1] = (__force u64)word;
 		} else {
-			int err = push_slowly(r, slot, &d, !i);
-
+			err = ring_copy_out(r, RING_DESC,
+					    desc_at(slot) + DESC_LEN, &word,
+					    sizeof(word));
 			if (err)
 				return err;
 		}
-
-		for (slots = done[i].slots; i < last; i++)
-			slots += done[i + 1].slots;
+		while (unlikely(done < last))
+			slots += (++done)->slots;
 		taken += slots;
-		slot += slots;
-		if (slot >= r->num) {
-			slot -= r->num;
-			used ^= DESC_BOTH;
-		}
+		move_on(&slot, &used, slots, num);
 	}
-	if (!n)
-		return 0;
-	smp_wmb(); /* B */
 	r->next_used = slot;
 	r->used_wrap = used;
 	r->in_flight -= taken;
 	r->unsignalled += taken;
+	if (map) {
+		smp_wmb(); /* B */
+		WRITE_ONCE(map[2 * first + 1], (__force u64)first_word);
+		return 0;
+	}
+	/* All but the flags, then these. */
+	err = ring_copy_out(r, RING_DESC, desc_at(first) + DESC_LEN,
+			    &first_word, DESC_FLAGS - DESC_LEN);
+	if (err)
+		return err;
+	smp_wmb(); /* B */
 	return ring_store16(r, RING_DESC, desc_at(first) + DESC_FLAGS,
-			    first_flags);
+			    le64_to_cpu(first_word) >> 48);
+}
+
+static noinline int push_slowly(struct ring *r, const struct ring_done *done,
+				u32 n)
+{
+	return push(NULL, r, done, n);
+}
+
+int packed_push(struct ring *r, const struct ring_done *done, u32 n)
+{
+	return ring_is_plain(r) && !r->log ?
+		       push(r->map[RING_DESC], r, done, n) :
+		       push_slowly(r, done, n);
 }
 
 int packed_suppress(struct ring *r)
@@ -318,7 +395,6 @@ int packed_unsuppress(struct ring *r)
 		flags = VRING_PACKED_EVENT_FLAG_DESC;
 		err = ring_store16(r, RING_DEVICE, EVENT_OFF,
 				   slot | (wrap ? WRAP_BIT : 0));
-		smp_wmb(); /* E */
 	}
 	if (!err && r->flags != flags) {
 		r->flags = flags;
@@ -363,7 +439,7 @@ int packed_need_signal(struct ring *r)
 	default:
 		return 1;
 	}
-	if (unsignalled >= r->num)
+	if (unsignalled > r->num)
 		return 1;
 	/* In numbers that go on counting where our place has wrapped. */
 	off_wrap = le16_to_cpu(event.e.off_wrap);

@@ -63,7 +63,7 @@ static u32 used_entry(u32 slot)
 }
 
 /* Look at avail.idx. Barrier A. */
-static int split_see(struct ring *r)
+static __always_inline int split_see(struct ring *r)
 {
 	u16 idx;
 	int err = ring_load16(r, RING_DRIVER, AVAIL_IDX, &idx);
@@ -79,48 +79,39 @@ static int split_see(struct ring *r)
 	return idx != r->next_avail;
 }
 
-/* The request that begins at descriptor @head. */
-static __always_inline int add_chain(struct ring *r, struct ring_batch *b,
-				     struct ring_req *req, u16 head)
+/* The request that begins at descriptor @slot. */
+static __always_inline int add_chain(struct ring *r, struct ring_build *w,
+				     u32 slot)
 {
-	u32 slot = head, steps;
+	const bool little_endian = r->little_endian;
+	const u32 num = r->num;
+	u32 steps;
 
-	req->id = head;
-	req->slots = 1;
-	req->seg = b->nr_seg;
-	req->out = 0;
-	req->in = 0;
-
-	for (steps = 0; steps < r->num; steps++) {
+	for (steps = 0; steps < num; steps++) {
 		union ring_desc desc;
 		u64 addr;
 		u32 len;
 		u16 flags;
 		int err;
 
-		if (unlikely(slot >= r->num))
+		if (unlikely(slot >= num))
 			return -EINVAL;
-		slot = array_index_nospec(slot, r->num);
+		slot = array_index_nospec(slot, num);
 		err = ring_load_desc(r, slot, &desc);
 		if (unlikely(err))
 			return err;
 
-		addr = __virtio64_to_cpu(r->little_endian, desc.split.addr);
-		len = __virtio32_to_cpu(r->little_endian, desc.split.len);
-		flags = __virtio16_to_cpu(r->little_endian, desc.split.flags);
-		if (flags & VRING_DESC_F_INDIRECT) {
-			/* The last of its chain (2.7.5.3.1). */
-			if (unlikely(!r->indirect ||
-				     (flags & VRING_DESC_F_NEXT)))
-				return -EINVAL;
-			return ring_add_table(r, b, req, addr, len);
-		}
-		err = ring_add_seg(b, req, addr, len, flags);
+		addr = __virtio64_to_cpu(little_endian, desc.split.addr);
+		len = __virtio32_to_cpu(little_endian, desc.split.len);
+		flags = __virtio16_to_cpu(little_endian, desc.split.flags);
+		if (flags & VRING_DESC_F_INDIRECT)
+			return ring_add_indirect(r, w, addr, len, flags);
+		err = ring_add_seg(w, addr, len, flags);
 		if (unlikely(err))
 			return err;
 		if (!(flags & VRING_DESC_F_NEXT))
 			return 0;
-		slot = __virtio16_to_cpu(r->little_endian, desc.split.next);
+		slot = __virtio16_to_cpu(little_endian, desc.split.next);
 	}
 	return -EINVAL; /* a loop */
 }
@@ -135,78 +126,171 @@ int split_start(struct ring *r)
 	r->in_flight = 0;
 	r->unsignalled = RING_UNSIGNALLED_ALL;
 	r->flags = 0;
-	return ring_store16(r, RING_DEVICE, USED_FLAGS, r->flags);
+	err = ring_store16(r, RING_DEVICE, USED_FLAGS, r->flags);
+	if (!err && r->event_idx)
+		err = ring_store16(r, RING_DEVICE, used_entry(r->num),
+				   r->next_avail);
+	return err;
+}
+
+/* Append requests of any kind until there are @max in the batch. */
+static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max)
+{
+	struct ring_build w = { .seg = b->seg + b->nr_seg,
+				.end = b->seg + b->max_seg };
+	u32 n = b->nr_req;
+	int err = 0;
+
+	for (; n < max; n++) {
+		const struct ring_seg *first = w.seg;
+		struct ring_req *req = &b->req[n];
+		u16 head;
+
+		w.out = 0;
+		w.in = 0;
+		err = ring_load16(r, RING_DRIVER,
+				  avail_entry((r->next_avail + n) &
+					      (r->num - 1)),
+				  &head);
+		if (!err)
+			err = add_chain(r, &w, head);
+		if (unlikely(err))
+			break;
+		req->id = head;
+		req->slots = 1;
+		req->seg = first - b->seg;
+		req->out = w.out;
+		req->in = w.in;
+		b->nr_seg = w.seg - b->seg;
+	}
+	b->nr_req = n;
+	return err;
+}
+
+/* Fetch requests of one descriptor each, @max or as many as come first. */
+static __always_inline void fetch_ones(const struct ring *r,
+				       struct ring_batch *b, u32 max)
+{
+	const struct vring_avail *avail = r->map[RING_DRIVER];
+	const u64 *desc = r->map[RING_DESC];
+	struct ring_req *req = b->req;
+	struct ring_seg *seg = b->seg;
+	u16 next = r->next_avail;
+	const u32 num = r->num;
+	u32 n;
+
+	max = min(max, b->max_seg);
+	for (n = 0; n < max; n++, next++, req++, seg++) {
+		u16 head = __virtio16_to_cpu(
+			true, READ_ONCE(avail->ring[next & (num - 1)]));
+		const u64 *d;
+		u64 word;
+
+		if (unlikely(head >= num))
+			break;
+		d = &desc[2 * array_index_nospec((u32)head, num)];
+		word = le64_to_cpu((__force __le64)READ_ONCE(d[1]));
+		if (unlikely(word & ((u64)(VRING_DESC_F_NEXT |
+					   VRING_DESC_F_INDIRECT)
+				     << 32)))
+			break;
+		seg->addr = le64_to_cpu((__force __le64)READ_ONCE(d[0]));
+		seg->len = word;
+		req->id = head;
+		req->slots = 1;
+		req->seg = n;
+		req->in = word >> 33 & 1; /* VRING_DESC_F_WRITE */
+		req->out = !req->in;
+	}
+	b->nr_req = n;
+	b->nr_seg = n;
 }
 
 int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 {
-	u16 next = r->next_avail;
-	int err = 0;
-	u32 n;
+	u16 have = r->avail_idx - r->next_avail;
+	int err;
 
 	b->nr_req = 0;
 	b->nr_seg = 0;
 	b->err = 0;
 	b->full = false;
 	max = min(max, b->max_req);
-	if ((u16)(r->avail_idx - next) < max) {
+	if (have < max) {
 		err = split_see(r);
 		if (err <= 0)
 			return err;
-		max = min_t(u32, max, (u16)(r->avail_idx - next));
+		have = r->avail_idx - r->next_avail;
+		max = min_t(u32, max, have);
 	}
-
-	for (n = 0; n < max; n++, next++) {
-		u32 nr_seg = b->nr_seg;
-		u16 head;
-
-		err = ring_load16(r, RING_DRIVER,
-				  avail_entry(next & (r->num - 1)), &head);
-		if (!err)
-			err = add_chain(r, b, &b->req[n], head);
-		if (unlikely(err)) {
-			b->nr_seg = nr_seg;
-			break;
-		}
+	if (ring_is_plain(r))
+		fetch_ones(r, b, max);
+	if (unlikely(b->nr_req < max)) {
+		err = fetch_any(r, b, max);
+		if (unlikely(err))
+			ring_fetched(b, err);
+		if (!b->nr_req)
+			return err;
 	}
-	r->next_avail = next;
-	r->in_flight += n;
-	b->nr_req = n;
-	if (!n)
-		return err;
-	/* Too many segments for what is left of this batch is no error. */
-	b->full = err == -ENOBUFS;
-	b->err = b->full ? 0 : err;
-	return n;
+	r->next_avail += b->nr_req;
+	r->in_flight += b->nr_req;
+	return b->nr_req;
+}
+
+/* Write used entries where the ring is not plain, or is logged. */
+static noinline int push_slowly(struct ring *r, const struct ring_done *done,
+				const struct ring_done *end)
+{
+	u16 idx = r->next_used;
+
+	while (done < end) {
+		const struct ring_done *last = ring_last_of_run(r, done, end);
+		struct vring_used_elem elem = {
+			.id = __cpu_to_virtio32(r->little_endian, last->id),
+			.len = __cpu_to_virtio32(r->little_endian, last->len),
+		};
+		int err = ring_copy_out(r, RING_DEVICE,
+					used_entry(idx & (r->num - 1)), &elem,
+					sizeof(elem));
+
+		if (err)
+			return err;
+		idx += last + 1 - done;
+		done = last + 1;
+	}
+	return 0;
 }
 
 int split_push(struct ring *r, const struct ring_done *done, u32 n)
 {
-	void *map = r->log ? NULL : r->map[RING_DEVICE];
-	const bool little_endian = r->little_endian;
+	struct vring_used *used = r->map[RING_DEVICE];
+	const struct ring_done *end = done + n;
 	const u32 mask = r->num - 1;
 	u16 idx = r->next_used;
-	u32 i, last;
 
-	for (i = 0; i < n; i = last + 1) {
-		u32 off = used_entry((idx + i) & mask);
-		struct vring_used_elem elem;
+	if (ring_is_plain(r) && !r->log) {
+		while (done < end) {
+			const struct ring_done *last =
+				ring_last_of_run(r, done, end);
+			struct vring_used_elem *elem = &used->ring[idx & mask];
 
-		last = ring_last_of_run(r, done, i, n);
-		elem.id = __cpu_to_virtio32(little_endian, done[last].id);
-		elem.len = __cpu_to_virtio32(little_endian, done[last].len);
-		if (likely(map)) {
-			*(struct vring_used_elem *)(map + off) = elem;
-		} else {
-			int err = ring_copy_out(r, RING_DEVICE, off, &elem,
-						sizeof(elem));
-
-			if (err)
-				return err;
+			elem->id = __cpu_to_virtio32(true, last->id);
+			elem->len = __cpu_to_virtio32(true, last->len);
+			while (unlikely(done < last)) {
+				done++;
+				idx++;
+			}
+			done++;
+			idx++;
 		}
+	} else {
+		int err = push_slowly(r, done, end);
+
+		if (err)
+			return err;
 	}
 	smp_wmb(); /* B */
-	r->next_used = idx + n;
+	r->next_used += n;
 	r->in_flight -= n;
 	r->unsignalled += n;
 	return ring_store16(r, RING_DEVICE, USED_IDX, r->next_used);

@@ -11,5 +11,6 @@
 #define le64_to_cpu(v) le64toh(v)
 #define cpu_to_le16(v) htole16(v)
 #define cpu_to_le32(v) htole32(v)
+#define cpu_to_le64(v) htole64(v)
 
 #endif

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #define min(a, b)	  ((a) < (b) ? (a) : (b))
+#define min3(a, b, c)	  min(min(a, b), c)
 #define min_t(type, a, b) min((type)(a), (type)(b))
 
 #endif
