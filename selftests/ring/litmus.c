@@ -113,6 +113,49 @@ static void leave(u32 i)
 	memmove(buffer + i, buffer + i + 1, (--nr_buffer - i) * sizeof(*buffer));
 }
 
+/* ---- a ring that is mapped ---- */
+
+/* What the device has before it. Nothing that is in memory looks like POISON. */
+#define POISON 0xa5
+static u8 mapped[RING_PARTS][MEMORY], nothing[RING_PARTS][MEMORY];
+
+static void put_off(enum ring_part part, u32 off, const void *from, u32 len)
+{
+	struct write *w;
+
+	if (len > MOST || nr_buffer == WRITES)
+		abort();
+	w = &buffer[nr_buffer++];
+	w->part = part;
+	w->off = off;
+	w->len = len;
+	w->group = group;
+	memcpy(w->bytes, from, len);
+}
+
+/* Put off what was stored without WRITE_ONCE(), in pieces of up to 8 bytes. */
+static void find_stores(void)
+{
+	u32 part, off, len;
+
+	for (part = 0; layout.mapped && part < RING_PARTS; part++) {
+		if (!memcmp(mapped[part], nothing[part], MEMORY))
+			continue;
+		for (off = 0; off < MEMORY; off += len ? len : 1) {
+			for (len = 0; off + len < MEMORY && len < MOST; len++)
+				if (mapped[part][off + len] == POISON)
+					break;
+			if (!len)
+				continue;
+			if (alone)
+				memcpy(memory[part] + off, mapped[part] + off, len);
+			else
+				put_off(part, off, mapped[part] + off, len);
+		}
+		memset(mapped[part], POISON, MEMORY);
+	}
+}
+
 /* ---- the driver ---- */
 
 static const struct litmus *this;
@@ -124,9 +167,9 @@ static void driver_step(void)
 	driver_done = !this->driver(step++);
 }
 
-u32 driver_load(enum ring_part part, u32 off, u32 len)
+u64 driver_load(enum ring_part part, u32 off, u32 len)
 {
-	u32 val = 0;
+	u64 val = 0;
 
 	memcpy(&val, memory[part] + off, len);
 	return val;
@@ -179,21 +222,33 @@ static u32 earliest(enum ring_part part, u32 off, u32 len)
 	return at;
 }
 
+/* The bytes of @w that are in @len from @off on. */
+static void overlay(const struct write *w, enum ring_part part, u32 off, u8 *to, u32 len)
+{
+	u32 i;
+
+	if (!overlap(w, part, off, len))
+		return;
+	for (i = 0; i < w->len; i++)
+		if (w->off + i >= off && w->off + i < off + len)
+			to[w->off + i - off] = w->bytes[i];
+}
+
 static void load(enum ring_part part, u32 off, u8 *to, u32 len)
 {
-	static u8 then[RING_PARTS][MEMORY];
-	u32 i, nr = 0, at[WRITES + 1] = { 0 }, first = earliest(part, off, len);
-	u8 values[WRITES + 1][MOST];
+	u32 i, nr = 0, at[WRITES + 1], first = earliest(part, off, len);
+	u8 values[WRITES + 1][MOST], then[MOST];
 
 	/* Each value that was there, and when that was for the first time. */
-	memcpy(then, initial, sizeof(then));
+	memcpy(then, initial[part] + off, len);
+	at[0] = first;
 	for (i = 0; i <= now; i++) {
 		if (i)
-			apply(&history[i - 1], then);
-		if (i < first || (nr && !memcmp(values[nr - 1], then[part] + off, len)))
+			overlay(&history[i - 1], part, off, then, len);
+		if (i < first || (nr && !memcmp(values[nr - 1], then, len)))
 			continue;
 		at[nr] = i;
-		memcpy(values[nr++], then[part] + off, len);
+		memcpy(values[nr++], then, len);
 	}
 	i = nr - 1 - choose(nr); /* as it is now, first */
 	memcpy(to, values[i], len);
@@ -205,51 +260,75 @@ static void load(enum ring_part part, u32 off, u8 *to, u32 len)
 		loads[nr_loads++].at = at[i];
 	}
 	/* What it stored itself is what it sees. */
-	for (i = 0; i < nr_buffer; i++) {
-		const struct write *w = &buffer[i];
-		u32 j;
-
-		for (j = 0; j < w->len; j++)
-			if (w->part == part && w->off + j >= off && w->off + j < off + len)
-				to[w->off + j - off] = w->bytes[j];
-	}
+	for (i = 0; i < nr_buffer; i++)
+		overlay(&buffer[i], part, off, to, len);
 }
 
-int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to, u32 len)
+static void device_load(enum ring_part part, u32 off, void *to, u32 len)
 {
 	u32 done, piece;
 
-	(void)r;
+	find_stores();
 	if (alone) {
 		memcpy(to, memory[part] + off, len);
-		return 0;
+		return;
 	}
 	meanwhile(false);
 	for (done = 0; done < len; done += piece) {
 		piece = min(len - done, (u32)MOST);
 		load(part, off + done, (u8 *)to + done, piece);
 	}
+}
+
+static void device_store(enum ring_part part, u32 off, const void *from, u32 len)
+{
+	find_stores();
+	if (alone) {
+		memcpy(memory[part] + off, from, len);
+		return;
+	}
+	meanwhile(false);
+	put_off(part, off, from, len);
+}
+
+u64 device_reads(enum ring_part part, u32 off)
+{
+	u64 val;
+
+	device_load(part, off, &val, sizeof(val));
+	return val;
+}
+
+void device_writes(enum ring_part part, u32 off, u64 val)
+{
+	device_store(part, off, &val, sizeof(val));
+}
+
+void litmus_load(const void *from, void *to, unsigned int len)
+{
+	u32 at = (const u8 *)from - mapped[0];
+
+	device_load(at / MEMORY, at % MEMORY, to, len);
+}
+
+void litmus_store(void *to, const void *from, unsigned int len)
+{
+	u32 at = (u8 *)to - mapped[0];
+
+	device_store(at / MEMORY, at % MEMORY, from, len);
+}
+
+int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to, u32 len)
+{
+	(void)r;
+	device_load(part, off, to, len);
 	return 0;
 }
 
 int ring_env_write(struct ring *r, enum ring_part part, u32 off, const void *from, u32 len)
 {
-	struct write *w;
-
 	(void)r;
-	if (len > MOST || nr_buffer == WRITES)
-		abort();
-	if (alone) {
-		memcpy(memory[part] + off, from, len);
-		return 0;
-	}
-	meanwhile(false);
-	w = &buffer[nr_buffer++];
-	w->part = part;
-	w->off = off;
-	w->len = len;
-	w->group = group;
-	memcpy(w->bytes, from, len);
+	device_store(part, off, from, len);
 	return 0;
 }
 
@@ -272,6 +351,7 @@ int ring_env_wrote(struct ring *r, enum ring_part part, u32 off, u32 len)
 
 void shim_wmb(void)
 {
+	find_stores();
 	if (!(without & WITHOUT_WMB))
 		group++;
 }
@@ -286,6 +366,7 @@ void shim_mb(void)
 {
 	u32 i;
 
+	find_stores();
 	if (alone || without & WITHOUT_MB)
 		return;
 	meanwhile(false);
@@ -310,11 +391,16 @@ static void start(struct ring *r)
 	r->event_idx = layout.event_idx;
 	r->in_order = layout.in_order;
 	r->little_endian = true;
-	for (i = 0; i < RING_PARTS; i++)
+	memset(mapped, POISON, sizeof(mapped));
+	for (i = 0; i < RING_PARTS; i++) {
 		if (ring_part_size(r, i, r->num) > MEMORY)
 			abort();
+		if (layout.mapped)
+			r->map[i] = mapped[i];
+	}
 	alone = true;
 	this->prepare(r);
+	find_stores();
 	alone = false;
 	memcpy(initial, memory, sizeof(initial));
 	now = nr_buffer = group = seen = view = nr_loads = step = 0;
@@ -332,6 +418,7 @@ static u64 explore(u64 *runs)
 	do {
 		start(&r);
 		this->device(&r);
+		find_stores();
 		meanwhile(true);
 		++*runs;
 		if (this->broken())
@@ -354,11 +441,15 @@ int main(void)
 	u32 i, kind, mask, cases = 0, failures = 0;
 	u64 runs, broken;
 
+	memset(nothing, POISON, sizeof(nothing));
 	printf("TAP version 13\n");
 	for (i = 0; i < nr_litmuses; i++) {
 		this = &litmuses[i];
-		for (mask = 0; mask < 8; mask++) {
-			layout = (struct layout){ mask & 1, mask & 2, mask & 4 };
+		for (mask = 0; mask < 16; mask++) {
+			layout = (struct layout){ mask & 1, mask & 2, mask & 4, mask & 8 };
+			/* In order, only a push of many is different. */
+			if (layout.in_order && !this->many)
+				continue;
 			for (kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
 				bool bad;
 
@@ -369,11 +460,12 @@ int main(void)
 				bad = !broken != !without;
 				cases++;
 				failures += bad;
-				printf("%sok %u litmus: %s, %s%s%s, %s: %s %llu runs\n",
+				printf("%sok %u litmus: %s, %s%s%s%s, %s: %s %llu runs\n",
 				       bad ? "not " : "", cases, this->name,
 				       layout.packed ? "packed" : "split",
 				       layout.event_idx ? " event_idx" : "",
-				       layout.in_order ? " in_order" : "", kinds[kind].name,
+				       layout.in_order ? " in_order" : "",
+				       layout.mapped ? " mapped" : " user", kinds[kind].name,
 				       broken ? "broken after" : "holds in",
 				       (unsigned long long)runs);
 			}

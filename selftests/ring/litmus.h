@@ -2,9 +2,11 @@
 /*
  * litmus.h - every way in which a driver and a device can get into each other's way
  *
- * The device is the ring code, with a ring that is not mapped: so each access to
- * the ring is a call, and each barrier is one. The driver is a few steps, one after
- * the other, each of them at once. A case is run again and again, until every order
+ * The device is the ring code, and each of its accesses to the ring and each of its
+ * barriers is a call: of ring_env_*() when the ring is not mapped, else of what the
+ * shim makes of READ_ONCE() and WRITE_ONCE(); what plain stores have changed is
+ * found at the next of these. The driver is a few steps, one after the other, each
+ * of them at once. A case is run again and again, until every order
  * was had in which the driver's steps can come between the device's accesses, and
  * everything that the device's processor may do to them:
  *
@@ -15,8 +17,8 @@
  *   before, but not before those when loads ahead of the last smp_rmb() were made,
  *   nor before the last smp_mb().
  *
- * That is weaker than any processor that Linux runs on, but Alpha. The driver is
- * as strong as the barriers that VIRTIO demands of it make it. Data of 2, 4 and 8
+ * No processor that Linux runs on does more with these, but one thing: a load that
+ * a later store of the same side overtakes is not tried here. The driver is as strong as the barriers that VIRTIO demands of it make it. Data of 2, 4 and 8
  * bytes is loaded and stored whole, 16 bytes in halves.
  *
  * Each kind of barrier can be left out, and then a case must find what it is for:
@@ -43,6 +45,7 @@ struct layout {
 	bool packed;
 	bool event_idx;
 	bool in_order;
+	bool mapped;
 };
 
 struct litmus {
@@ -52,14 +55,19 @@ struct litmus {
 	void (*device)(struct ring *r);
 	bool (*driver)(u32 step); /* false: this was the last step */
 	bool (*broken)(void);	  /* whether what must not be has come about */
+	bool many;		  /* it is about a push of more than one request */
 };
+
+/* The device's accesses to memory that is not the ring's: what requests name. */
+u64 device_reads(enum ring_part part, u32 off);
+void device_writes(enum ring_part part, u32 off, u64 val);
 
 extern const struct litmus litmuses[];
 extern const u32 nr_litmuses;
 extern struct layout layout;
 
 /* The driver's accesses: to memory as it is now. */
-u32 driver_load(enum ring_part part, u32 off, u32 len);
+u64 driver_load(enum ring_part part, u32 off, u32 len);
 void driver_store(enum ring_part part, u32 off, u32 len, u64 val);
 
 #endif

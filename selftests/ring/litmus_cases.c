@@ -4,7 +4,8 @@
  *
  * The letters are those on top of ring_split.c and ring_packed.c. The driver does
  * what VIRTIO 1.2 says, in its order: sections 2.7.13 and 2.7.14, 2.8.21 and 2.8.22.
- * The ring has four descriptors and is at its beginning.
+ * The ring has four descriptors and is at its beginning. Behind its parts is some
+ * memory for what requests name: a question, and an answer.
  */
 #include "litmus.h"
 
@@ -29,6 +30,9 @@
 #define DRIVER_EVENT	RING_DRIVER, 0, 4
 #define DEVICE_EVENT	RING_DEVICE, 0, 4
 
+#define QUESTION RING_DRIVER, 200
+#define ANSWER	 RING_DEVICE, 200
+
 #define NEXT	      1
 #define WRITE	      2
 #define AVAIL	      0x80
@@ -42,6 +46,7 @@ static struct ring_seg segs[8];
 static struct ring_batch batch = { .req = reqs, .seg = segs, .max_req = 4, .max_seg = 8 };
 static int fetched, more, signalled;
 static bool kicked, saw, wrong;
+static bool chain; /* two descriptors, or one */
 
 static void begin(struct ring *r)
 {
@@ -52,8 +57,8 @@ static void begin(struct ring *r)
 }
 
 /*
- * A request of two descriptors is written in steps, the last of which makes it
- * available: descriptors 2 and 1 of a split ring, 0 and 1 of a packed one.
+ * A request is written in steps, the last of which makes it available: descriptors
+ * 2 and 1 of a split ring, 0 and 1 of a packed one, or the first of them alone.
  */
 #define OFFER_STEPS 3
 
@@ -63,6 +68,9 @@ static void offer(u32 step)
 
 	switch (step) {
 	case 0:
+		driver_store(QUESTION, 8, 0x1234);
+		if (!chain)
+			break;
 		driver_store(DESC_ADDR(1), 0xbbbb);
 		driver_store(DESC_LEN(1), 0xb);
 		if (layout.packed) {
@@ -75,15 +83,17 @@ static void offer(u32 step)
 	case 1:
 		driver_store(DESC_ADDR(first), 0xaaaa);
 		driver_store(DESC_LEN(first), 0xa);
-		if (!layout.packed) {
-			driver_store(DESC_FLAGS(first), NEXT);
+		if (layout.packed) {
+			driver_store(PACKED_ID(first), 77);
+		} else {
+			driver_store(DESC_FLAGS(first), chain ? NEXT : WRITE);
 			driver_store(DESC_NEXT(first), 1);
 			driver_store(AVAIL_ENTRY(0), first);
 		}
 		break;
 	case 2:
 		if (layout.packed)
-			driver_store(PACKED_FLAGS(0), AVAIL | NEXT);
+			driver_store(PACKED_FLAGS(0), AVAIL | (chain ? NEXT : WRITE));
 		else
 			driver_store(AVAIL_IDX, 1);
 		break;
@@ -94,12 +104,30 @@ static void offer(u32 step)
 
 static void nothing_yet(struct ring *r)
 {
+	chain = true;
 	begin(r);
+}
+
+static void nothing_yet_but_short(struct ring *r)
+{
+	chain = false;
+	begin(r);
+}
+
+static bool fetched_wrong(void)
+{
+	if (reqs[0].id != (layout.packed ? 77 : 2) || reqs[0].out != chain || reqs[0].in != 1)
+		return true;
+	if (segs[0].addr != 0xaaaa || segs[0].len != 0xa)
+		return true;
+	return chain && (segs[1].addr != 0xbbbb || segs[1].len != 0xb);
 }
 
 static void device_fetches(struct ring *r)
 {
 	fetched = ring_fetch(r, &batch, 4);
+	if (fetched)
+		wrong = fetched != 1 || fetched_wrong() || device_reads(QUESTION) != 0x1234;
 }
 
 static bool driver_offers(u32 step)
@@ -108,13 +136,9 @@ static bool driver_offers(u32 step)
 	return step + 1 < OFFER_STEPS;
 }
 
-static bool fetched_wrong(void)
+static bool is_wrong(void)
 {
-	if (fetched != 1)
-		return fetched != 0;
-	return reqs[0].id != (layout.packed ? 77 : 2) || reqs[0].out != 1 || reqs[0].in != 1 ||
-	       segs[0].addr != 0xaaaa || segs[0].len != 0xa || segs[1].addr != 0xbbbb ||
-	       segs[1].len != 0xb;
+	return wrong;
 }
 
 /* ---- B: what is used is seen as it was written ---- */
@@ -147,6 +171,7 @@ static const struct ring_done done[] = {
 
 static void device_returns(struct ring *r)
 {
+	device_writes(ANSWER, 0x5678);
 	ring_push(r, done, 2);
 }
 
@@ -160,6 +185,7 @@ static bool driver_looks(u32 step)
 	else
 		while (nr < 2 && (driver_load(PACKED_FLAGS(nr)) & (AVAIL | USED)) == (AVAIL | USED))
 			nr++;
+	wrong |= nr && driver_load(ANSWER, 8) != 0x5678;
 	for (i = 0; i < nr; i++) {
 		u32 id = layout.packed ? driver_load(PACKED_ID(i)) : driver_load(USED_ID(i));
 		u32 len = layout.packed ? driver_load(DESC_LEN(i)) : driver_load(USED_LEN(i));
@@ -171,17 +197,12 @@ static bool driver_looks(u32 step)
 	return step == 0;
 }
 
-static bool looked_wrong(void)
-{
-	return wrong;
-}
-
 /* ---- C: a request is kicked for, or seen ---- */
 
 /* Kicks are off; an event index is one of long ago. */
 static void kicks_off(struct ring *r)
 {
-	begin(r);
+	nothing_yet(r);
 	ring_suppress(r);
 	if (!layout.packed && layout.event_idx)
 		driver_store(AVAIL_EVENT, 0x8000);
@@ -233,6 +254,7 @@ static void signals_off(struct ring *r)
 
 static void device_returns_and_signals(struct ring *r)
 {
+	device_writes(ANSWER, 0x5678);
 	ring_push(r, done, 2);
 	signalled = ring_need_signal(r);
 }
@@ -249,22 +271,21 @@ static bool driver_arms(u32 step)
 		return true;
 	}
 	saw = layout.packed ? driver_load(PACKED_FLAGS(0)) & USED : driver_load(USED_IDX);
+	wrong |= saw && driver_load(ANSWER, 8) != 0x5678;
 	return false;
 }
 
 static bool lost_signal(void)
 {
-	return !saw && signalled != 1;
+	return wrong || (!saw && signalled != 1);
 }
 
 /* ---- all together: a pass, in which a request is served ---- */
 
 static void at_rest(struct ring *r)
 {
-	begin(r);
-	if (layout.event_idx)
-		ring_need_signal(r); /* the first time is not like the others */
 	kicks_off(r);
+	ring_need_signal(r); /* the first time is not like the others */
 	if (layout.packed)
 		driver_store(DRIVER_EVENT, EVENT_DISABLE << 16);
 	else if (layout.event_idx)
@@ -280,6 +301,7 @@ static void device_passes(struct ring *r)
 	fetched = ring_fetch(r, &batch, 4);
 	if (fetched == 1) {
 		wrong |= fetched_wrong();
+		device_writes(ANSWER, 0x5678);
 		whole.id = reqs[0].id;
 		whole.slots = reqs[0].slots;
 		ring_push(r, &whole, 1);
@@ -306,14 +328,16 @@ static bool pass_broken(void)
 
 const struct litmus litmuses[] = {
 	{ "A: available is seen as written", WITHOUT_RMB, nothing_yet, device_fetches,
-	  driver_offers, fetched_wrong },
+	  driver_offers, is_wrong, false },
+	{ "A: so is what is short", WITHOUT_RMB, nothing_yet_but_short, device_fetches,
+	  driver_offers, is_wrong, false },
 	{ "B: used is seen as written", WITHOUT_WMB, two_in_flight, device_returns, driver_looks,
-	  looked_wrong },
+	  is_wrong, true },
 	{ "C: no kick is lost", WITHOUT_MB, kicks_off, device_arms, driver_offers_and_kicks,
-	  lost_kick },
+	  lost_kick, false },
 	{ "D: no signal is lost", WITHOUT_MB, signals_off, device_returns_and_signals, driver_arms,
-	  lost_signal },
-	{ "a pass", WITHOUT_MB | WITHOUT_RMB, at_rest, device_passes, driver_offers_and_arms,
-	  pass_broken },
+	  lost_signal, false },
+	{ "a pass", WITHOUT_MB | WITHOUT_RMB | WITHOUT_WMB, at_rest, device_passes,
+	  driver_offers_and_arms, pass_broken, false },
 };
 const u32 nr_litmuses = sizeof(litmuses) / sizeof(*litmuses);

@@ -41,9 +41,6 @@
 
 #if TSAN
 #include <sanitizer/tsan_interface.h>
-#define acquire(p) __tsan_acquire((void *)(p))
-#else
-#define acquire(p) ((void)(p))
 #endif
 #define fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
@@ -55,12 +52,24 @@ __thread const volatile void *shim_loaded;
 __thread int shim_release;
 static bool no_mb, no_rmb, no_wmb;
 
+void acquire_word(const volatile void *in)
+{
+#if TSAN
+	char *word = (char *)((unsigned long)in & ~7ul);
+	u32 i;
+
+	for (i = 0; word && i < 8; i += 2)
+		__tsan_acquire(word + i);
+#else
+	(void)in;
+#endif
+}
+
 void shim_rmb(void)
 {
 	if (no_rmb)
 		return;
-	if (TSAN && shim_loaded)
-		acquire(shim_loaded);
+	acquire_word(shim_loaded);
 	if (!TSAN)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 }

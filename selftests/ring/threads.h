@@ -70,6 +70,13 @@ void pause_a_bit(u64 *seed);
 /* A processor of its own for each thread, so that they do run at the same time. */
 void take_cpu(u32 nth);
 
+/*
+ * ThreadSanitizer orders by address, but a packed ring's flags are stored and loaded
+ * as what they are, and as a part of the 8 bytes that they are in. So an acquire is
+ * one of all that can have been stored there.
+ */
+void acquire_word(const volatile void *in);
+
 /* The barriers between stores and loads that VIRTIO demands of a driver. */
 void driver_mb(void);
 

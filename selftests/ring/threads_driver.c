@@ -5,7 +5,8 @@
  * Sections 2.7.13 and 2.7.14, 2.8.21 and 2.8.22, and the barriers that they ask
  * for: what makes something available is a release, what shows that something was
  * used an acquire, and between a store and the load that decides about a kick or
- * about going to sleep there is a full one. All else is plain memory.
+ * about going to sleep there is a full one. All else is plain memory, but what is in
+ * the same 8 bytes as a packed descriptor's flags.
  *
  * A request is one or two descriptors that name buffers[] by number.
  */
@@ -99,8 +100,10 @@ static void packed_put(struct world *w, u32 number, u32 nr)
 						avail_flags(w, d.head + 1) | F_WRITE };
 	}
 	first->addr = number;
-	first->len = d.offered;
-	first->id = number;
+	/* The device may be looking at these, in one load with the flags. */
+	STORE(&first->len, d.offered);
+	STORE(&first->id, number);
+
 	__atomic_store_n(&first->flags, avail_flags(w, d.head) | (nr > 1 ? F_NEXT : F_WRITE),
 			 __ATOMIC_RELEASE);
 	d.head += nr;
@@ -197,6 +200,7 @@ static bool look(struct world *w)
 	if (!shows_used(w, __atomic_load_n(used_word(w), __ATOMIC_ACQUIRE)))
 		return false;
 	if (w->mode.packed) {
+		acquire_word(&desc[d.tail % w->mode.num].len);
 		id = desc[d.tail % w->mode.num].id;
 		len = desc[d.tail % w->mode.num].len;
 	} else {
