@@ -18,8 +18,9 @@
  *   nor before the last smp_mb().
  *
  * No processor that Linux runs on does more with these, but one thing: a load that
- * a later store of the same side overtakes is not tried here. The driver is as strong as the barriers that VIRTIO demands of it make it. Data of 2, 4 and 8
- * bytes is loaded and stored whole, 16 bytes in halves.
+ * a later store of the same side overtakes is not tried here. The driver is as strong
+ * as the barriers that VIRTIO demands of it make it. Data of 2, 4 and 8 bytes is
+ * loaded and stored whole, 16 bytes in halves.
  *
  * Each kind of barrier can be left out, and then a case must find what it is for:
  * that is how we know that it looks.
