@@ -304,7 +304,8 @@ static void step(void)
 static u32 ring_num(u8 what, bool packed)
 {
 	static const u32 large[] = { 100, 255, 256, 1000, 1024, 32767, 32768, 4096 };
-	u32 num = what < 248 ? 1 + what % 62 : large[what - 248];
+	/* Small ones wrap around soon. */
+	u32 num = what < 128 ? 1 + (what & 7) : what < 248 ? 1 + (what & 63) : large[what - 248];
 
 	while (!ring_num_valid(&world.ring, num))
 		num &= num - 1;
