@@ -294,6 +294,32 @@ static void nothing(bool is_packed)
 	end();
 }
 
+/* As many segments as there is room for, no more, and the rest next time. */
+static void full(bool is_packed, bool mapped, u32 segs, u32 each)
+{
+	const struct setup s = { .num = 32, .packed = is_packed, .mapped = mapped };
+	u32 i, most = segs / each;
+	char name[80];
+
+	snprintf(name, sizeof(name), "rules: room for %u segments, %u each,", segs, each);
+	begin(setup_name(name, &s));
+	driver_init(&bad, &s, early_base(&s));
+	batch.max_seg = segs;
+	for (i = 0; i < 10; i++)
+		CHECK(offer(&bad, each, CHAIN));
+	while (bad.fetched < 10 && !failed_now) {
+		u32 want = min(most, (u32)(10 - bad.fetched));
+
+		i = ring_fetch(&bad.ring, &batch, 16);
+		CHECK(i == want);
+		check_batch(&bad, i);
+		CHECK(batch.full == (bad.fetched < 10) && !batch.err);
+	}
+	batch.max_seg = SEGS * 4;
+	driver_free(&bad);
+	end();
+}
+
 /* Which sizes a ring may have. */
 static void sizes(void)
 {
@@ -325,5 +351,10 @@ void test_rules(void)
 		read_once(i, CHAIN);
 		read_once(i, TABLE);
 		nothing(i);
+		full(i, true, 1, 1);
+		full(i, true, 4, 1);
+		full(i, true, 7, 3);
+		full(i, false, 4, 1);
+		full(i, false, 7, 3);
 	}
 }
