@@ -26,6 +26,9 @@ static u32 nr_logged;
 /* Words of descriptors and of tables, in the order they were read, as they were. */
 static u64 seen[READ_MAX];
 static u32 nr_seen;
+/* What was read last: the place for a driver to change that hopes to be read twice. */
+static u8 *last_read;
+static u32 last_len;
 
 void memory_make(void)
 {
@@ -86,6 +89,7 @@ void verb_begin(void)
 	world.writes = 0;
 	nr_logged = 0;
 	nr_seen = 0;
+	last_read = NULL;
 	snapshot = !world.hostile && world.size[0] + world.size[1] + world.size[2] < SNAPSHOT_MAX;
 	for (i = 0; snapshot && i < RING_PARTS; at += world.size[i++])
 		memcpy(before + at, world.part[i], world.size[i]);
@@ -130,9 +134,17 @@ static bool strike(bool may)
 		world.faults++;
 		return true;
 	}
-	if (what >= 0x80)
+	if (what >= 0xc0)
 		driver_scribble();
+	else if (what >= 0x80 && last_read)
+		last_read[what % last_len] = take8();
 	return false;
+}
+
+static void read_now(const u8 *at, u32 len)
+{
+	last_read = (u8 *)at;
+	last_len = len;
 }
 
 static void bounded(struct ring *r, enum ring_part part, u32 off, u32 len)
@@ -174,6 +186,7 @@ void memory_load(const volatile void *at, unsigned long size)
 		return;
 	CHECK(world.ring.map[i]);
 	strike(false);
+	read_now(from, size);
 	if (i == RING_DESC && size == 8)
 		saw(from, 8);
 }
@@ -184,6 +197,7 @@ int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to, u32 le
 	CHECK(!r->map[part]);
 	if (strike(true))
 		return -EFAULT;
+	read_now(world.part[part] + off, len);
 	memcpy(to, world.part[part] + off, len);
 	if (part == RING_DESC && len == sizeof(struct vring_desc))
 		saw(to, len);
@@ -256,6 +270,8 @@ int ring_env_table(struct ring *r, u64 addr, void *to, u32 len)
 	CHECK(in_a_table(addr, len));
 	if (strike(true))
 		return -EFAULT;
+	if (addr >= TABLES_AT && addr - TABLES_AT <= TABLES_SIZE - sizeof(*d))
+		read_now(world.tables + (addr - TABLES_AT), sizeof(*d));
 	for (i = 0; i < len / sizeof(*d); i++) {
 		if (!table_entry(addr + i * sizeof(*d), &d[i])) {
 			world.faults++;

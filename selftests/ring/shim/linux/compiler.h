@@ -3,7 +3,7 @@
 #ifndef SHIM_COMPILER_H
 #define SHIM_COMPILER_H
 
-#define fallthrough	 __attribute__((__fallthrough__))
+#define fallthrough __attribute__((__fallthrough__))
 #define __force
 #define noinline	 __attribute__((__noinline__))
 #define likely(x)	 __builtin_expect(!!(x), 1)
