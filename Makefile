@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 MODULE_ARGS = $(if $(KVER),--kver '$(KVER)') $(if $(KDIR),--kdir '$(KDIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help deps modules tools selftests check check-debug fuzz ringbench demo lint install \
+.PHONY: help deps modules tools selftests check check-debug fuzz ringbench netbench demo lint install \
 	uninstall clean
 
 help: ## this list
@@ -51,6 +51,10 @@ fuzz: deps ## fuzz the ring code for SECONDS=60, beyond what check does
 ringbench: deps ## cost of a descriptor: the ring code against the kernel's vringh
 	@scripts/deps ringbench
 	@selftests/ring/bench/ringbench
+
+netbench: modules selftests ## cost of a packet: shunt-net against the stock vhost-net
+	@scripts/deps netbench
+	@scripts/lab run --icount --timeout 1800 -- selftests/bench/netbench
 
 demo: modules tools selftests ## show a guest's packets going through Shunt (DEMO_ARGS=--keep)
 	@scripts/demo $(DEMO_ARGS)

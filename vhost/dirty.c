@@ -190,8 +190,8 @@ bool shunt_log_valid(struct vhost_iotlb *umem, u64 log_base)
  */
 bool shunt_log_ring_valid(struct shunt_vq *vq, u64 log_base, u64 log_addr)
 {
-	u64 last = log_addr +
-		   ring_part_size(&vq->ring, RING_DEVICE, vq->num) - 1;
+	u64 last =
+		log_addr + ring_part_size(&vq->ring, RING_DEVICE, vq->num) - 1;
 
 	return last >= log_addr && covers(log_base, log_addr, last);
 }

@@ -189,8 +189,8 @@ static int set_addr(struct shunt_vq *vq, const struct vhost_vring_addr *a)
 	const u32 event_align = sizeof(struct vring_packed_desc_event);
 	const u32 align[RING_PARTS] = {
 		[RING_DESC] = VRING_DESC_ALIGN_SIZE,
-		[RING_DRIVER] = vq->ring.packed ? event_align :
-						  VRING_AVAIL_ALIGN_SIZE,
+		[RING_DRIVER] =
+			vq->ring.packed ? event_align : VRING_AVAIL_ALIGN_SIZE,
 		[RING_DEVICE] = VRING_USED_ALIGN_SIZE,
 	};
 	bool log = a->flags & BIT(VHOST_VRING_F_LOG);

@@ -89,9 +89,9 @@ static int add_xdp(struct shunt_net_vq *nvq, const struct shunt_req *req,
 	buf = page_address(nvq->frag.page) + nvq->frag.offset;
 
 	/* Header and frame with one copy; the header is then looked at here. */
-	err = shunt_mem_read(req->iov, req->out, nvq->vhost_hlen,
-			     buf + HEADROOM - nvq->sock_hlen,
-			     nvq->sock_hlen + len);
+	err = shunt_mem_read_page(req->iov, req->out, nvq->vhost_hlen,
+				  buf + HEADROOM - nvq->sock_hlen,
+				  nvq->sock_hlen + len);
 	if (err)
 		return err;
 	if (nvq->sock_hlen)

@@ -124,7 +124,7 @@ static __always_inline int add_chain(struct ring *r, struct ring_build *w,
 		flags = le16_to_cpu(last->packed.flags);
 		if (flags & VRING_DESC_F_INDIRECT)
 			return ring_add_indirect(r, w, addr, len, flags) ?:
-			       (int)steps;
+				       (int)steps;
 		err = ring_add_seg(w, addr, len, flags);
 		if (unlikely(err))
 			return err;
@@ -214,7 +214,10 @@ static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max,
 
 /*
  * Fetch requests of one descriptor each, @max or as many as come first. One load
- * says that it is available, and has its length and id: they are of one time.
+ * of 8 bytes says that it is available and has its length and id: on the machines
+ * that have plain rings such a load is one access, so that it shows all three as
+ * they were when the flags were. (The kernel's memory model speaks of accesses of
+ * one size only.)
  */
 static __always_inline void fetch_ones(const struct ring *r,
 				       struct ring_batch *b, u32 max,
@@ -423,8 +426,8 @@ int packed_need_signal(struct ring *r)
 	if (likely(r->map[RING_DRIVER])) {
 		event.word = READ_ONCE(*(u32 *)r->map[RING_DRIVER]);
 	} else {
-		int err = ring_env_read(r, RING_DRIVER, 0, &event,
-					sizeof(event));
+		int err =
+			ring_env_read(r, RING_DRIVER, 0, &event, sizeof(event));
 
 		if (err)
 			return err;

@@ -148,10 +148,9 @@ static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max)
 
 		w.out = 0;
 		w.in = 0;
-		err = ring_load16(r, RING_DRIVER,
-				  avail_entry((r->next_avail + n) &
-					      (r->num - 1)),
-				  &head);
+		err = ring_load16(
+			r, RING_DRIVER,
+			avail_entry((r->next_avail + n) & (r->num - 1)), &head);
 		if (!err)
 			err = add_chain(r, &w, head);
 		if (unlikely(err))
@@ -190,9 +189,9 @@ static __always_inline void fetch_ones(const struct ring *r,
 			break;
 		d = &desc[2 * array_index_nospec((u32)head, num)];
 		word = le64_to_cpu((__force __le64)READ_ONCE(d[1]));
-		if (unlikely(word & ((u64)(VRING_DESC_F_NEXT |
-					   VRING_DESC_F_INDIRECT)
-				     << 32)))
+		if (unlikely(word &
+			     ((u64)(VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)
+			      << 32)))
 			break;
 		seg->addr = le64_to_cpu((__force __le64)READ_ONCE(d[0]));
 		seg->len = word;

@@ -82,10 +82,9 @@ static __always_inline int add_split(struct ring *r, struct ring_build *build,
 		flags = __virtio16_to_cpu(little_endian, d->flags);
 		if (unlikely(flags & VRING_DESC_F_INDIRECT))
 			return -EINVAL;
-		err = ring_add_seg(&w,
-				   __virtio64_to_cpu(little_endian, d->addr),
-				   __virtio32_to_cpu(little_endian, d->len),
-				   flags);
+		err = ring_add_seg(
+			&w, __virtio64_to_cpu(little_endian, d->addr),
+			__virtio32_to_cpu(little_endian, d->len), flags);
 		if (unlikely(err))
 			return err;
 		if (!(flags & VRING_DESC_F_NEXT)) {

@@ -66,7 +66,7 @@
 	 BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |                                \
 	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) |     \
 	 BIT_ULL(VHOST_F_LOG_ALL) | BIT_ULL(VIRTIO_F_VERSION_1) |              \
-	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(VIRTIO_F_RING_PACKED) |    \
+	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(VIRTIO_F_RING_PACKED) |   \
 	 BIT_ULL(SHUNT_F_RING_RESET))
 /* VIRTIO 1.2, 6: older kernel headers do not have it. */
 #define SHUNT_F_RING_RESET 40
@@ -334,6 +334,8 @@ int shunt_mem_write16(const struct iovec *iov, u32 nr, size_t off,
 		      __virtio16 val);
 int shunt_mem_read(const struct iovec *iov, u32 nr, size_t off, void *to,
 		   size_t len);
+int shunt_mem_read_page(const struct iovec *iov, u32 nr, size_t off, void *to,
+			size_t len);
 
 /* iotlb.c */
 int shunt_iotlb_enable(struct shunt_dev *dev);

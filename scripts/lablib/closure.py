@@ -16,7 +16,7 @@ from lablib import initrd
 from lablib.common import TOP, LabError
 
 # Programs of the machine that go along, where they are installed.
-_PROGRAMS = ["bash", "ip", "tc", "bridge", "ethtool", "ping"]
+_PROGRAMS = ["bash", "ip", "tc", "bridge", "ethtool", "ping", "perf", "sysctl"]
 # Modules that are there for modprobe; those that a kernel has not got are left out.
 _MODULES = ["vhost_net", "tun", "tap", "macvtap", "macvlan", "bridge", "veth", "8021q", "dummy",
             "pktgen", "af_packet", "kvm_amd", "kvm_intel", "nbd", "null_blk", "sch_ingress"]
