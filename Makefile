@@ -14,8 +14,8 @@ PREFIX ?= /usr/local
 MODULE_ARGS = $(if $(KVER),--kver '$(KVER)') $(if $(KDIR),--kdir '$(KDIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help deps modules tools selftests check check-debug fuzz ringbench netbench demo lint install \
-	uninstall clean
+.PHONY: help deps modules tools selftests check check-debug fuzz ringbench netbench demo lint \
+	install uninstall clean
 
 help: ## this list
 	@echo 'Verbs:'
