@@ -72,15 +72,20 @@ static void invalidated(long arg)
 	};
 	struct vg_net *n = vg_net_new(&o);
 	struct inval s = { .seed = 42 };
-	struct vg_traffic t = {
-		.tx = kt_scale(3000, 1500),
-		.rx = kt_scale(3000, 1500),
-		.hook = invalidate,
-		.arg = &s,
-	};
+	unsigned int runs;
 
-	vg_run(n, &t);
-	kt_check(misses(n) > 10, "only %llu misses", misses(n));
+	/* How often the hook is called is for the machine's speed to say. */
+	for (runs = 0; misses(n) <= 10; runs++) {
+		struct vg_traffic t = {
+			.tx = kt_scale(3000, 1500),
+			.rx = kt_scale(3000, 1500),
+			.hook = invalidate,
+			.arg = &s,
+		};
+
+		kt_check(runs < 10, "only %llu misses in %u invalidations", misses(n), s.round / 4);
+		vg_run(n, &t);
+	}
 	kt_note("%llu misses", misses(n));
 }
 
