@@ -81,6 +81,8 @@ static int log_user(struct shunt_vq *vq, u64 user, u64 len)
 
 		if (from >= to)
 			continue;
+		/* As often as the VMM has put the same memory into its table. */
+		cond_resched();
 		err = log_gpa(vq, map->start + (from - map->addr), to - from);
 		if (err)
 			return err;

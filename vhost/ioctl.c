@@ -146,6 +146,9 @@ static int set_base(struct shunt_vq *vq, u32 base)
 		return -EBUSY;
 	if (!vq->ring.packed && base > U16_MAX)
 		return -EINVAL;
+	/* Some VMMs (DPDK's virtio-user) give 16 bits of the first base only. */
+	if (vq->ring.packed && base == (u16)RING_PACKED_BASE)
+		base = RING_PACKED_BASE;
 	ring_set_base(&vq->ring, base);
 	return 0;
 }
@@ -185,14 +188,6 @@ static int set_addr(struct shunt_vq *vq, const struct vhost_vring_addr *a)
 		[RING_DRIVER] = a->avail_user_addr,
 		[RING_DEVICE] = a->used_user_addr,
 	};
-	/* VIRTIO 1.2, 2.7 and 2.8: alignment of the three parts. */
-	const u32 event_align = sizeof(struct vring_packed_desc_event);
-	const u32 align[RING_PARTS] = {
-		[RING_DESC] = VRING_DESC_ALIGN_SIZE,
-		[RING_DRIVER] =
-			vq->ring.packed ? event_align : VRING_AVAIL_ALIGN_SIZE,
-		[RING_DEVICE] = VRING_USED_ALIGN_SIZE,
-	};
 	bool log = a->flags & BIT(VHOST_VRING_F_LOG);
 	bool moved = false;
 	u32 part;
@@ -204,7 +199,7 @@ static int set_addr(struct shunt_vq *vq, const struct vhost_vring_addr *a)
 	for (part = 0; part < RING_PARTS; part++) {
 		u64 size = ring_part_size(&vq->ring, part, vq->num);
 
-		if (addr[part] & (align[part] - 1))
+		if (!IS_ALIGNED(addr[part], ring_part_align(&vq->ring, part)))
 			return -EINVAL;
 		if (addr[part] + size < addr[part])
 			return -EFAULT;

@@ -161,8 +161,9 @@ EXPORT_SYMBOL_GPL(shunt_mem_read);
  *	allocated as such
  * @len: how many bytes
  *
- * For frames: hardened usercopy, which has nothing to say about whole pages, looks
- * up at each copy what @to is part of; that was a tenth of what a small frame costs.
+ * For frames: hardened usercopy would look up at each copy what @to is part of, to
+ * find that it stays within the pages, which the caller has seen to. That was a
+ * tenth of what a small frame costs.
  *
  * Context and return: as shunt_mem_read().
  */
@@ -445,8 +446,9 @@ int ring_env_table(struct ring *r, u64 addr, void *to, u32 len)
 	int nr = shunt_mem_translate(vq, addr, len, VHOST_ACCESS_RO, iov,
 				     ARRAY_SIZE(iov));
 
+	/* More regions than that are no table of a driver's making. */
 	if (nr < 0)
-		return nr;
+		return nr == -ENOBUFS ? -EFAULT : nr;
 	return shunt_mem_read(iov, nr, 0, to, len);
 }
 

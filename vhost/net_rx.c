@@ -16,9 +16,10 @@
  * not wake us in vain. Frames that wait fill the TAP's queue, and then are
  * dropped there.
  *
- * A frame that does not fit into the one buffer it may have, or into
- * SHUNT_REQ_MAX merged ones, is dropped. A buffer with readable segments, one
- * with no room at all, or one whose memory is not there, breaks the queue.
+ * A frame that does not fit into the one buffer it may have, or into merged ones
+ * of SHUNT_REQ_MAX requests and SHUNT_SEG_MAX segments, is dropped. A buffer with
+ * readable segments, one with no room at all, or one whose memory is not there,
+ * breaks the queue.
  */
 #include <linux/if_tun.h>
 #include <linux/if_vlan.h>
@@ -220,6 +221,9 @@ static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
 	for (i = 0, room = 0; room < left; i++)
 		room += req[i].in_len;
 	err = write_header(nvq, iov, nr, i);
+	/* The guest is to find all of a frame's buffers at once (5.1.6.4). */
+	if (!err && unlikely(vq->nr_done + i > SHUNT_REQ_MAX))
+		err = shunt_vq_push(vq);
 	while (!err && left) {
 		size_t used = min(left, req->in_len);
 

@@ -211,6 +211,8 @@ int shunt_net_tx(struct shunt_vq *vq)
 		}
 		if (n < 0)
 			return n;
+		/* A guest may have us look in vain: that counts as well. */
+		tx.over = shunt_net_over(&tx.packets, &tx.bytes, 0);
 		if (shunt_worker_busy_poll(vq, ring_has_more, vq))
 			continue;
 		n = shunt_vq_arm(vq);

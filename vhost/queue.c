@@ -110,16 +110,23 @@ static int ready_ring(struct shunt_vq *vq)
  *
  * Context: @vq->mutex held, the caller is the owner.
  * Return: 0; -EFAULT when size or addresses were not set, or no ring is there,
- * or its log is not; -EINVAL when size or base are none of this layout; -ENOMEM.
+ * or its log is not; -EINVAL when size, addresses or base are none of this layout;
+ * -ENOMEM.
  */
 int shunt_vq_start(struct shunt_vq *vq)
 {
+	u32 part;
 	int err;
 
 	if (!vq->num || !vq->has_addr)
 		return -EFAULT;
+	/* The layout may have been chosen after these were set. */
 	if (!ring_num_valid(&vq->ring, vq->num))
 		return -EINVAL;
+	for (part = 0; part < RING_PARTS; part++)
+		if (!IS_ALIGNED(vq->area[part].addr,
+				ring_part_align(&vq->ring, part)))
+			return -EINVAL;
 	if (vq->log_ring &&
 	    !shunt_log_ring_valid(vq, vq->log_base, vq->log_addr))
 		return -EFAULT;

@@ -194,7 +194,10 @@ int ring_env_read(struct ring *r, enum ring_part part, u32 off, void *to,
 		  u32 len);
 int ring_env_write(struct ring *r, enum ring_part part, u32 off,
 		   const void *from, u32 len);
-/* Reads driver memory outside of the ring: an indirect table, not checked. */
+/*
+ * Reads driver memory outside of the ring: an indirect table, not checked. Never
+ * returns -ENOBUFS, which says that a batch is full.
+ */
 int ring_env_table(struct ring *r, u64 addr, void *to, u32 len);
 /* Told after each write to the ring while ring.log is set. */
 int ring_env_wrote(struct ring *r, enum ring_part part, u32 off, u32 len);
@@ -240,6 +243,22 @@ static inline u32 ring_part_size(const struct ring *r, enum ring_part part,
 		       event;
 	return sizeof(struct vring_used) +
 	       num * sizeof(struct vring_used_elem) + event;
+}
+
+/**
+ * ring_part_align() - what the address of a part is a multiple of, in bytes
+ * @r: a ring whose layout is set
+ * @part: which part
+ *
+ * VIRTIO 1.2, 2.7 and 2.8.
+ */
+static inline u32 ring_part_align(const struct ring *r, enum ring_part part)
+{
+	if (part == RING_DESC)
+		return VRING_DESC_ALIGN_SIZE;
+	if (part == RING_DRIVER && !r->packed)
+		return VRING_AVAIL_ALIGN_SIZE;
+	return VRING_USED_ALIGN_SIZE;
 }
 
 /**

@@ -2,9 +2,10 @@
 /*
  * ring_access.h - what the layouts of a ring share: its words, segments, tables
  *
- * For ring_*.c alone. Every access to the driver's memory is one of these, and
- * each reads or writes its word once: where the ring is mapped by READ_ONCE()
- * and WRITE_ONCE(), elsewhere through ring_env_read() and ring_env_write().
+ * For ring_*.c alone. Each reads or writes its word once: where the ring is
+ * mapped by READ_ONCE() and WRITE_ONCE(), elsewhere through ring_env_read() and
+ * ring_env_write(). The loops for plain rings go to ring.map[] by themselves, by the
+ * same rules; used entries, which nobody looks at yet, are plain stores.
  *
  * @part and @off are computed from indexes that are below ring.num, never taken
  * from the driver as they are.
@@ -116,14 +117,13 @@ static inline int ring_copy_out(struct ring *r, enum ring_part part, u32 off,
 }
 
 /* What a fetch has come to: see ring_fetch(). */
-static inline int ring_fetched(struct ring_batch *b, int err)
+static inline void ring_fetched(struct ring_batch *b, int err)
 {
 	if (!b->nr_req)
-		return err;
+		return;
 	/* Too many segments for what is left of this batch is no error. */
 	b->full = err == -ENOBUFS;
 	b->err = b->full ? 0 : err;
-	return b->nr_req;
 }
 
 /* Append one piece of memory to the request that is being built. */

@@ -48,6 +48,10 @@
  * Descriptors: at most ring_batch.max_seg in a batch, empty ones included.
  * Buffer ids are the driver's, any number, and handed back as they came.
  * The driver's event offset: any number; it only takes part in a comparison.
+ * A driver may take back what it offered, though it must not. Then a fetch ends
+ * where that was, and what had been seen behind it is forgotten (ring.ahead):
+ * packed_unsuppress() looks where packed_fetch() stopped, so that the two cannot
+ * send their owner round and round.
  *
  * A head's flags may be loaded once more with the rest of it (fetch_any()): then
  * what was loaded first says that it is available, and nothing else.
@@ -270,8 +274,10 @@ int packed_fetch(struct ring *r, struct ring_batch *b, u32 max)
 		fetch_ones(r, b, max, &slot, &want);
 	if (b->nr_req < max) {
 		err = fetch_any(r, b, max, &slot, &want);
-		if (unlikely(err))
-			ring_fetched(b, err);
+		ring_fetched(b, err);
+		/* Where we stopped is the first not seen, whatever was once. */
+		if (!err && b->nr_req < max)
+			r->ahead = 0;
 		if (!b->nr_req)
 			return err;
 	}

@@ -226,8 +226,7 @@ int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 		fetch_ones(r, b, max);
 	if (unlikely(b->nr_req < max)) {
 		err = fetch_any(r, b, max);
-		if (unlikely(err))
-			ring_fetched(b, err);
+		ring_fetched(b, err);
 		if (!b->nr_req)
 			return err;
 	}

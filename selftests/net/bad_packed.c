@@ -289,6 +289,39 @@ static void liars(long i)
 	vg_alive(n);
 }
 
+/*
+ * Buffers that were looked at and put back, because they are too few for a frame,
+ * are taken back by the guest, all but what is behind them. The queue waits.
+ */
+static void taken_back(long arg)
+{
+	struct vg_net *n = vg_net_new(&(struct vg_opts){ .frame = 1514 });
+	struct vg_queue *q = &n->q[0];
+	struct vg_ring *r = &q->ring[VG_RX];
+	uint64_t buf = q->buf[VG_RX][0].gpa, t, passes;
+	static uint8_t f[1514];
+
+	vg_queue_anew(q, VG_RX);
+	for (t = 0; t < 4; t++)
+		vg_packed_put(r, t, buf, 100, t, VRING_DESC_F_WRITE | vg_packed_avail(r, t));
+	vg_frame(f, sizeof(f), 1, 0);
+	vg_host_send(n, f, sizeof(f), NULL);
+	usleep(200000);
+	vg_packed_put(r, 4, buf, 100, 4, VRING_DESC_F_WRITE | vg_packed_avail(r, 4));
+	vg_packed_put(r, arg, buf, 100, arg, VRING_DESC_F_WRITE | vg_packed_avail(r, r->num));
+	vg_ring_kick_always(r);
+	usleep(200000);
+	passes = vg_fdinfo_u64(q->dev.fd, "vq0-passes");
+	usleep(300000);
+	passes = vg_fdinfo_u64(q->dev.fd, "vq0-passes") - passes;
+	kt_check(passes < 10, "%llu passes over a ring in which nothing happens",
+		 (unsigned long long)passes);
+	kt_check((vg_queue_stop(q, VG_RX) & 0x7fff) == 0, "the base moved");
+	vg_queue_anew(q, VG_RX);
+	vg_guest_drain(q);
+	vg_alive(n);
+}
+
 /* Its owner can be killed at any moment. */
 static void killed(long i)
 {
@@ -417,6 +450,7 @@ static void layout_changed(long arg)
 {
 	struct vg_net *n = vg_net_new(&(struct vg_opts){ .no_backend = true });
 	struct vg_queue *q = &n->q[0];
+	struct vg_ring *r = &q->ring[VG_TX];
 	int fd = q->dev.fd;
 	unsigned int i;
 
@@ -431,6 +465,17 @@ static void layout_changed(long arg)
 		kt_sys(vg_vring_state(fd, VHOST_SET_VRING_BASE, VG_TX, 77));
 		kt_sys(vg_set_features(fd, q->dev.features));
 	}
+	/* What half of a base DPDK's virtio-user gives. */
+	kt_sys(vg_vring_state(fd, VHOST_SET_VRING_BASE, VG_TX, 0x8000));
+	kt_check(vg_get_base(fd, VG_TX) == 0x80008000, "0x8000 is taken for %#x",
+		 vg_get_base(fd, VG_TX));
+	/* An address that would do for the other layout. */
+	kt_sys(vg_set_features(fd, VG_BASIC));
+	kt_sys(vg_vring_addr(fd, VG_TX, 0, (uintptr_t)r->pdesc, (uintptr_t)r->pdesc + 2,
+			     (uintptr_t)r->pdesc + 4, 0));
+	kt_sys(vg_set_features(fd, q->dev.features));
+	kt_errno(vg_vring_file(fd, VHOST_NET_SET_BACKEND, VG_TX, q->backend), EINVAL);
+	vg_queue_setup(q, VG_TX, vg_ring_first(r));
 	vg_queue_start(q, VG_RX);
 	vg_queue_start(q, VG_TX);
 	kt_refused(vg_set_features(fd, VG_BASIC));
@@ -449,6 +494,8 @@ static const struct kt_case cases[] = {
 	{ "flags of another lap on reception", other_lap, VG_RX, BOTH },
 	{ "a transmit ring that is always available", liars, VG_TX, BOTH },
 	{ "a receive ring that is always available", liars, VG_RX, BOTH },
+	{ "all buffers that were put back are taken back", taken_back, 0, BOTH },
+	{ "some buffers that were put back are taken back", taken_back, 2, BOTH },
 	{ "killed with a transmit ring that is always available", killed, VG_TX, BOTH },
 	{ "killed with a receive ring that is always available", killed, VG_RX, BOTH },
 	{ "event structures with EVENT_IDX", events, VG_BASIC, BOTH },

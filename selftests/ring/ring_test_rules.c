@@ -294,6 +294,34 @@ static void nothing(bool is_packed)
 	end();
 }
 
+/*
+ * A driver takes back what was fetched and put back: that is not for it to do. A
+ * fetch that ends there and a look for what comes next have to agree that there is
+ * nothing, or their owner goes round and round. @left: how many it leaves in front.
+ */
+static void taken_back(bool mapped, u32 left)
+{
+	const struct setup s = { .num = 8, .packed = true, .event_idx = true, .mapped = mapped };
+	u32 i, slot = 2 + left;
+	char name[80];
+
+	snprintf(name, sizeof(name), "rules: taken back behind %u,", left);
+	begin(setup_name(name, &s));
+	driver_init(&bad, &s, RING_PACKED_BASE);
+	for (i = 0; i < 6; i++)
+		CHECK(offer(&bad, 1, CHAIN));
+	CHECK(ring_fetch(&bad.ring, &batch, 5) == 5);
+	ring_unfetch(&bad.ring, &batch, 3);
+	put16(&bad, bad.part[RING_DESC] + slot * sizeof(struct vring_packed_desc) + 14, 0);
+	CHECK(ring_fetch(&bad.ring, &batch, 8) == (int)left);
+	CHECK(ring_unsuppress(&bad.ring) == 0);
+	ring_unfetch(&bad.ring, &batch, left);
+	CHECK(ring_unsuppress(&bad.ring) == 0);
+	CHECK(ring_fetch(&bad.ring, &batch, 8) == (int)left);
+	driver_free(&bad);
+	end();
+}
+
 /* As many segments as there is room for, no more, and the rest next time. */
 static void full(bool is_packed, bool mapped, u32 segs, u32 each)
 {
@@ -351,6 +379,8 @@ void test_rules(void)
 		read_once(i, CHAIN);
 		read_once(i, TABLE);
 		nothing(i);
+		taken_back(i, 0);
+		taken_back(i, 1);
 		full(i, true, 1, 1);
 		full(i, true, 4, 1);
 		full(i, true, 7, 3);
