@@ -74,15 +74,21 @@ static void under_traffic(struct vg_opts *o, void (*hook)(struct vg_net *, void 
 			  unsigned int every)
 {
 	struct state s = { .every = every };
-	struct vg_traffic t = {
-		.tx = kt_scale(4000, 800),
-		.rx = kt_scale(4000, 800),
-		.hook = hook,
-		.arg = &s,
-	};
+	struct vg_net *n = vg_net_new(o);
+	unsigned int runs;
 
-	vg_run(vg_net_new(o), &t);
-	kt_check(s.done >= 3, "only %u restarts", s.done);
+	/* How often the hook is called is for the machine's speed to say. */
+	for (runs = 0; s.done < 3; runs++) {
+		struct vg_traffic t = {
+			.tx = kt_scale(4000, 800),
+			.rx = kt_scale(4000, 800),
+			.hook = hook,
+			.arg = &s,
+		};
+
+		kt_check(runs < 10, "only %u restarts", s.done);
+		vg_run(n, &t);
+	}
 	kt_note("%u restarts", s.done);
 }
 
