@@ -241,15 +241,20 @@ static bool lost_kick(void)
 /* ---- D: what is used is signalled, or seen ---- */
 
 /* The driver does not want to be signalled. */
-static void signals_off(struct ring *r)
+static void driver_wants_none(void)
 {
-	two_in_flight(r);
 	if (layout.packed)
 		driver_store(DRIVER_EVENT, EVENT_DISABLE << 16);
 	else if (layout.event_idx)
 		driver_store(USED_EVENT, 0x8000);
 	else
 		driver_store(AVAIL_FLAGS, 1);
+}
+
+static void signals_off(struct ring *r)
+{
+	two_in_flight(r);
+	driver_wants_none();
 }
 
 static void device_returns_and_signals(struct ring *r)
@@ -286,12 +291,7 @@ static void at_rest(struct ring *r)
 {
 	kicks_off(r);
 	ring_need_signal(r); /* the first time is not like the others */
-	if (layout.packed)
-		driver_store(DRIVER_EVENT, EVENT_DISABLE << 16);
-	else if (layout.event_idx)
-		driver_store(USED_EVENT, 0x8000);
-	else
-		driver_store(AVAIL_FLAGS, 1);
+	driver_wants_none();
 }
 
 static void device_passes(struct ring *r)
