@@ -147,7 +147,7 @@ static int set_base(struct shunt_vq *vq, u32 base)
 	if (!vq->ring.packed && base > U16_MAX)
 		return -EINVAL;
 	/* Some VMMs (DPDK's virtio-user) give 16 bits of the first base only. */
-	if (vq->ring.packed && base == (u16)RING_PACKED_BASE)
+	if (vq->ring.packed && base == (RING_PACKED_BASE & U16_MAX))
 		base = RING_PACKED_BASE;
 	ring_set_base(&vq->ring, base);
 	return 0;
