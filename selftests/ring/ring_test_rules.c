@@ -366,11 +366,27 @@ static void sizes(void)
 	end();
 }
 
+/* What the parts of a ring are aligned to: 2.7 and 2.8 have a table each. */
+static void alignments(void)
+{
+	struct ring split_ring = { .packed = false }, packed_ring = { .packed = true };
+
+	begin("rules: alignments");
+	CHECK(ring_part_align(&split_ring, RING_DESC) == 16);
+	CHECK(ring_part_align(&split_ring, RING_DRIVER) == 2);
+	CHECK(ring_part_align(&split_ring, RING_DEVICE) == 4);
+	CHECK(ring_part_align(&packed_ring, RING_DESC) == 16);
+	CHECK(ring_part_align(&packed_ring, RING_DRIVER) == 4);
+	CHECK(ring_part_align(&packed_ring, RING_DEVICE) == 4);
+	end();
+}
+
 void test_rules(void)
 {
 	int i;
 
 	sizes();
+	alignments();
 	for (i = 0; i < 2; i++) {
 		split_rules(i);
 		packed_rules(i);
