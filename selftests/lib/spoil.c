@@ -7,8 +7,7 @@
 
 #include "vguest.h"
 
-/* Start ring @i with nothing in it, and nothing waiting on either side. */
-static void anew(struct vg_net *n, unsigned int i)
+void vg_spoil_over(struct vg_net *n, unsigned int i)
 {
 	vg_queue_anew(&n->q[0], i);
 	if (i == VG_RX)
@@ -52,7 +51,7 @@ static void spoil(struct vg_net *n, const struct vg_spoil *s, unsigned int i)
 	bool erred;
 
 	/* The ring is empty now: nothing offered, nothing in flight. */
-	anew(n, i);
+	vg_spoil_over(n, i);
 	if (i == VG_RX) {
 		vg_queue_anew(q, VG_RX);
 		vg_frame(f, 200, 1, 0);
@@ -79,7 +78,7 @@ static void spoil(struct vg_net *n, const struct vg_spoil *s, unsigned int i)
 		vg_run(n, &other);
 	else
 		tx_run(n, 20);
-	anew(n, i);
+	vg_spoil_over(n, i);
 	if (i == VG_TX)
 		vg_host_deaf(n, false);
 	vg_alive(n);

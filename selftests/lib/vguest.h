@@ -564,5 +564,7 @@ struct vg_spoil {
  * nothing; the other ring goes on; and a ring started anew works.
  */
 void vg_spoil_each(const struct vg_spoil *s, unsigned int nr, unsigned int i);
+/* Start ring @i of the first queue with nothing in it, and nothing waiting on either side. */
+void vg_spoil_over(struct vg_net *n, unsigned int i);
 
 #endif

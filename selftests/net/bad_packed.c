@@ -175,8 +175,7 @@ static void ids(long arg)
 		kt_check(r->pdesc[(r->at_used + i) % r->num].id == id[i], "ID %u is %#x", id[i],
 			 r->pdesc[(r->at_used + i) % r->num].id);
 	kt_check(!vg_ring_erred(r, 0), "the ring erred");
-	vg_queue_anew(&n->q[0], VG_TX);
-	vg_host_drain(n);
+	vg_spoil_over(n, VG_TX);
 	vg_alive(n);
 }
 
@@ -282,10 +281,7 @@ static void liars(long i)
 	pthread_join(t, NULL);
 	if (i == VG_TX)
 		vg_host_deaf(n, false);
-	vg_queue_anew(q, i);
-	if (i == VG_RX)
-		vg_guest_drain(q);
-	vg_host_drain(n);
+	vg_spoil_over(n, i);
 	vg_alive(n);
 }
 
