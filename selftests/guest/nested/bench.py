@@ -127,7 +127,24 @@ class Bench:
             rows.append(str(self._guest.qmp.run('query-status')))
             for command in ('info cpus', 'info migrate', 'info network'):
                 rows.append(self._guest.qmp.run('human-monitor-command', command_line=command))
-        return '\n'.join(rows)
+        return '\n'.join(rows + self._diagnose_network())
+
+    def _diagnose_network(self):
+        """What the host's end, the device and the guest's end have counted."""
+        rows = ['host:']
+        for words in (('ip', '-s', 'link', 'show', 'master', BRIDGE), ('ip', 'neigh')):
+            with contextlib.suppress(GuestError):
+                rows.append(host_run(*words))
+        for device in net.shunt_fdinfo(self._guest.pid):
+            rows.append(' '.join(f'{key}={value}' for key, value in device.items()))
+        rows.append('guest:')
+        try:
+            rows.append(self._guest.line.run(
+                'ip neigh; grep virtio /proc/interrupts; '
+                'cd /sys/class/net/eth0/statistics; grep . *x_*', 60)[1])
+        except LineError as err:
+            rows.append(str(err))
+        return rows
 
     def traffic(self, way='both', streams=1):
         """Start TCP traffic from the guest to the host's server, until stop_traffic()."""

@@ -72,6 +72,7 @@ int cmd_tcp(int argc, char **argv);
 int cmd_hold(int argc, char **argv);
 int cmd_udp(int argc, char **argv);
 int cmd_rtt(int argc, char **argv);
+int cmd_ping(int argc, char **argv);
 int cmd_mem(int argc, char **argv);
 int cmd_queues(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
