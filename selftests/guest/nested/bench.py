@@ -25,6 +25,11 @@ _COMPLAINTS = re.compile(
     r'rx csum|hw csum failure).*$', re.MULTILINE)
 
 
+def amount(number):
+    """How much of something will do: less where each access is looked at."""
+    return max(1, number // 4) if os.uname().release.endswith('debug') else number
+
+
 def host_run(*words, timeout=600):
     """Run a program of the host; returns its output, GuestError when it fails."""
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -160,6 +165,7 @@ class Bench:
 
     def transfer(self, mib=4):
         """Checked TCP transfers both ways at once, by the guest's and by the host's initiative."""
+        mib = amount(mib)
         self.guest().run(f'wire tcp {HOST} {PORT} both {mib} 0 1')
         host_run(WIRE, 'tcp', GUEST, str(PORT), 'both', str(mib), '0', '1')
 

@@ -13,13 +13,14 @@ import subprocess
 import time
 
 from . import exits, net, pktgen
-from .bench import BRIDGE, GUEST, HOLD_PORT, HOST, PORT, QUEUES, TAPS, WIRE, host_run, numbers, \
-    vhost_users
+from .bench import BRIDGE, GUEST, HOLD_PORT, HOST, PORT, QUEUES, TAPS, WIRE, amount, host_run, \
+    numbers, vhost_users
 from .ktap import Skip, check
 from .vm import TOP, Guest, GuestError
 
 SMALL = 60              # bytes of a small packet
-PKTGEN = 5000           # packets of a pktgen run
+PKTGEN = amount(5000)   # packets of a pktgen run
+UDP_SIZES = amount(128) # how many sizes there are up to the largest
 HOLD_MIB = 1            # data that waits in the guest during a migration
 MEM_MIB = 48            # memory that is watched during a migration
 RING_PACKED = 34        # bits of the feature word
@@ -67,7 +68,7 @@ def two_queue_pairs(bench):
     guest = bench.guest()
     before = numbers(guest.run('wire stats eth0'))
     jobs = [guest.line.start(f'exec taskset {1 << cpu % guest.cpus} '
-                             f'wire tcp {HOST} {PORT} both 3 0 4') for cpu in range(2)]
+                             f'wire tcp {HOST} {PORT} both {amount(3)} 0 4') for cpu in range(2)]
     for job in jobs:
         if job.wait():
             raise GuestError(f'{job.command}: {job.output}')
@@ -88,7 +89,7 @@ def two_queue_pairs(bench):
 
 def udp_of_all_sizes(bench):
     """Every size up to a bit more than one packet, then in steps to the largest."""
-    step = os.environ.get('SHUNT_UDP_STEP', '509')
+    step = 65507 // UDP_SIZES
     guest = bench.guest()
     one = guest.run(f'wire udp {HOST} {PORT} 1 1600 1')
     two = guest.run(f'wire udp {HOST} {PORT} 1601 65507 {step}')
@@ -132,7 +133,7 @@ def no_exits_in_steady_state(bench):
     _until(lambda start=net.counters(TAPS[0]): _moved(start, 100), 'no traffic')
     cost = exits.VmmCost(guest.pid)
     before = net.counters(TAPS[0])
-    _until(lambda: _moved(before, 2000), 'no traffic')
+    _until(lambda: _moved(before, amount(2000)), 'no traffic')
     after = net.counters(TAPS[0])
     spent = cost.stop()
     bench.stop_traffic(job)
