@@ -130,7 +130,7 @@ class Bench:
         rows = ['console:', self._guest.console_tail(), 'QEMU:', self._guest.log()]
         with contextlib.suppress(QmpError, AttributeError):
             rows.append(str(self._guest.qmp.run('query-status')))
-            for command in ('info cpus', 'info migrate', 'info network'):
+            for command in ('info registers', 'info migrate', 'info network'):
                 rows.append(self._guest.qmp.run('human-monitor-command', command_line=command))
         return '\n'.join(rows + self._diagnose_network())
 

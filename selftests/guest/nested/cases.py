@@ -16,7 +16,7 @@ from . import exits, net, pktgen
 from .bench import BRIDGE, GUEST, HOLD_PORT, HOST, PORT, QUEUES, TAPS, WIRE, amount, host_run, \
     numbers, vhost_users
 from .ktap import Skip, check
-from .vm import TOP, Guest, GuestError
+from .vm import TOP, Guest, GuestError, LineError
 
 SMALL = 60              # bytes of a small packet
 PKTGEN = amount(5000)   # packets of a pktgen run
@@ -258,9 +258,9 @@ def live_migration(bench):
             source.qmp.run('migrate-set-parameters', max_bandwidth=0, downtime_limit=20000)
             info = source.wait_migration(lambda info: info['status'] == 'completed')
             source.move_line(target)
-            target.line.hello()
             bench.drop()
             bench.adopt(target)
+            target.line.hello()
             before = net.counters(TAPS[1])
             _until(lambda: net.counters(TAPS[1])['tx_packets'] > before['tx_packets'] + 20,
                    'no traffic after the migration')
@@ -274,6 +274,8 @@ def live_migration(bench):
             return (f"{hold.output.split('ok ')[-1].strip()} held, "
                     f"{mem.output.split('ok ')[-1].strip()}, "
                     f"{info['ram']['dirty-sync-count']} passes over memory")
+        except LineError as err:
+            raise GuestError(f'{err}\n{bench.diagnose()}') from err
         finally:
             pusher.kill()
             pusher.wait()

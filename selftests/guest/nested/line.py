@@ -135,10 +135,21 @@ class Line:
         self._jobs.clear()
 
     def hello(self, timeout=300):
-        """Ask for a sign of life and wait for it; returns the boot ID."""
+        """
+        Ask for a sign of life and wait for it; returns the boot ID.  Asks again every 20
+        seconds: what is sent while one VMM takes over from another may get lost.
+        """
+        end = time.monotonic() + timeout
+        ask = 0
         self.boot = None
-        self.send('HELLO')
-        self.pump_until(lambda: self.boot, timeout, 'the guest does not answer')
+        while not self.boot:
+            now = time.monotonic()
+            if now > end:
+                raise LineError('the guest does not answer')
+            if now >= ask:
+                self.send('HELLO')
+                ask = now + 20
+            self.pump(1)
         return self.boot
 
     def start(self, command):
