@@ -208,8 +208,8 @@ unlock:
 }
 
 /* The scatter list of one request, at @iov with room for @room entries. */
-static int translate(struct shunt_vq *vq, u32 index, struct iovec *iov,
-		     u32 room)
+static noinline int translate(struct shunt_vq *vq, u32 index, struct iovec *iov,
+			      u32 room)
 {
 	const struct ring_req *raw = &vq->batch.req[index];
 	const struct ring_seg *seg = &vq->batch.seg[raw->seg];
@@ -241,6 +241,36 @@ static int translate(struct shunt_vq *vq, u32 index, struct iovec *iov,
 	return used;
 }
 
+/*
+ * The scatter list of the usual request, at @iov: one segment within @hit, the range
+ * that was found last. Return: whether it is that; if not, translate() is for it.
+ */
+static __always_inline bool translate_usual(const struct shunt_range *hit,
+					    const struct ring_req *raw,
+					    const struct ring_seg *seg,
+					    struct shunt_req *req,
+					    struct iovec *iov)
+{
+	const u64 off = seg->addr - hit->start;
+	const u64 span = hit->last - hit->start;
+	const u32 len = seg->len;
+	const bool in = raw->in;
+
+	/* An address below the range is beyond it here, and so is an empty one's end. */
+	if (unlikely(raw->out + raw->in != 1 || off > span ||
+		     (u64)len - 1 > span - off ||
+		     !(hit->perm & (in ? VHOST_ACCESS_WO : VHOST_ACCESS_RO))))
+		return false;
+	iov->iov_base = u64_to_user_ptr(hit->addr + off);
+	iov->iov_len = len;
+	req->iov = iov;
+	req->out = !in;
+	req->in = in;
+	req->out_len = in ? 0 : len;
+	req->in_len = in ? len : 0;
+	return true;
+}
+
 /**
  * shunt_vq_fetch() - take a batch of requests
  * @vq: the queue
@@ -255,14 +285,24 @@ static int translate(struct shunt_vq *vq, u32 index, struct iovec *iov,
  */
 int shunt_vq_fetch(struct shunt_vq *vq, u32 max)
 {
-	int n = ring_fetch(&vq->ring, &vq->batch, max);
-	u32 used = 0;
+	const int n = ring_fetch(&vq->ring, &vq->batch, max);
+	const struct ring_req *raw = vq->batch.req;
+	const struct ring_seg *seg = vq->batch.seg;
+	struct iovec *iov = vq->iov, *const end = iov + SHUNT_IOV_MAX;
+	struct shunt_req *req = vq->req;
 	int i;
 
 	vq->fetch_err = n < 0 ? n : vq->batch.err;
-	for (i = 0; i < n; i++) {
-		int nr = translate(vq, i, vq->iov + used, SHUNT_IOV_MAX - used);
+	for (i = 0; i < n; i++, raw++, req++) {
+		int nr;
 
+		if (likely(iov < end &&
+			   translate_usual(&vq->hit, raw, &seg[raw->seg], req,
+					   iov))) {
+			iov++;
+			continue;
+		}
+		nr = translate(vq, i, iov, end - iov);
 		if (unlikely(nr < 0)) {
 			/* Those before it are served first. */
 			vq->batch.full = i && nr == -ENOBUFS;
@@ -270,7 +310,7 @@ int shunt_vq_fetch(struct shunt_vq *vq, u32 max)
 			shunt_vq_unfetch(vq, i);
 			return i ? i : nr;
 		}
-		used += nr;
+		iov += nr;
 	}
 	return n;
 }
