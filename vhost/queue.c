@@ -330,39 +330,26 @@ void shunt_vq_unfetch(struct shunt_vq *vq, u32 first)
 EXPORT_SYMBOL_GPL(shunt_vq_unfetch);
 
 /**
- * shunt_vq_done() - a request of the batch has been served
+ * shunt_vq_before_done() - what shunt_vq_done() has to do but seldom
  * @vq: the queue
- * @req: its index in @vq->req[]
- * @len: bytes written to it, from the start of its writable part
+ * @req: as shunt_vq_done()
+ * @len: as shunt_vq_done()
  *
- * The driver sees it after the next shunt_vq_push().
+ * Logs what was written, and makes room in @vq->done[].
  *
- * Context: a pass.
- * Return: 0 or a negative error number for run() to return.
+ * Context and return: as shunt_vq_done().
  */
-int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len)
+int shunt_vq_before_done(struct shunt_vq *vq, u32 req, u32 len)
 {
-	struct ring_done *done;
-	int err;
+	if (shunt_vq_has(vq, VHOST_F_LOG_ALL)) {
+		int err = shunt_log_req(vq, req, len);
 
-	if (unlikely(shunt_vq_has(vq, VHOST_F_LOG_ALL))) {
-		err = shunt_log_req(vq, req, len);
 		if (err)
 			return err;
 	}
-	if (unlikely(vq->nr_done == SHUNT_REQ_MAX)) {
-		err = shunt_vq_push(vq);
-		if (err)
-			return err;
-	}
-	done = &vq->done[vq->nr_done++];
-	done->id = vq->batch.req[req].id;
-	done->slots = vq->batch.req[req].slots;
-	done->len = len;
-	done->whole = len == vq->req[req].in_len;
-	return 0;
+	return vq->nr_done == SHUNT_REQ_MAX ? shunt_vq_push(vq) : 0;
 }
-EXPORT_SYMBOL_GPL(shunt_vq_done);
+EXPORT_SYMBOL_GPL(shunt_vq_before_done);
 
 /**
  * shunt_vq_push() - return what was served, and interrupt if wanted

@@ -305,7 +305,7 @@ void shunt_vq_break(struct shunt_vq *vq, int err);
 void shunt_vq_run(struct shunt_vq *vq);
 int shunt_vq_fetch(struct shunt_vq *vq, u32 max);
 void shunt_vq_unfetch(struct shunt_vq *vq, u32 first);
-int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len);
+int shunt_vq_before_done(struct shunt_vq *vq, u32 req, u32 len);
 int shunt_vq_push(struct shunt_vq *vq);
 int shunt_vq_suppress(struct shunt_vq *vq);
 int shunt_vq_arm(struct shunt_vq *vq);
@@ -361,6 +361,37 @@ static inline bool shunt_vq_has(const struct shunt_vq *vq, unsigned int bit)
 static inline void shunt_vq_unlock(struct shunt_vq *vq)
 {
 	mutex_unlock(&vq->mutex);
+}
+
+/**
+ * shunt_vq_done() - a request of the batch has been served
+ * @vq: the queue
+ * @req: its index in @vq->req[]
+ * @len: bytes written to it, from the start of its writable part
+ *
+ * The driver sees it after the next shunt_vq_push().
+ *
+ * Context: a pass.
+ * Return: 0 or a negative error number for run() to return.
+ */
+static inline int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len)
+{
+	const struct ring_req *raw = &vq->batch.req[req];
+	struct ring_done *done;
+
+	if (unlikely(shunt_vq_has(vq, VHOST_F_LOG_ALL) ||
+		     vq->nr_done == SHUNT_REQ_MAX)) {
+		int err = shunt_vq_before_done(vq, req, len);
+
+		if (err)
+			return err;
+	}
+	done = &vq->done[vq->nr_done++];
+	done->id = raw->id;
+	done->slots = raw->slots;
+	done->len = len;
+	done->whole = len == vq->req[req].in_len;
+	return 0;
 }
 
 /* Remember the range that was found last. Context: @vq->mutex held. */
