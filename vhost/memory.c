@@ -170,6 +170,10 @@ EXPORT_SYMBOL_GPL(shunt_mem_read);
 int shunt_mem_read_page(const struct iovec *iov, u32 nr, size_t off, void *to,
 			size_t len)
 {
+	/* In nearly all lists it is in the first entry. */
+	if (likely(nr && off + len <= iov->iov_len))
+		return _copy_from_user(to, iov->iov_base + off, len) ? -EFAULT :
+								       0;
 	return copy_iov(iov, nr, off, to, len, COPY_READ_PAGE);
 }
 EXPORT_SYMBOL_GPL(shunt_mem_read_page);
