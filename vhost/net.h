@@ -13,6 +13,22 @@
 #include "shunt.h"
 
 /**
+ * struct shunt_frags - the page, of some order, that frames to be sent are put into
+ * @page: it, or NULL
+ * @addr: its address
+ * @size: of it, in bytes; 0 without one
+ * @offset: where the next frame goes
+ * @refs: references to it that are ours; a frame takes one of them along
+ */
+struct shunt_frags {
+	struct page *page;
+	void *addr;
+	u32 size;
+	u32 offset;
+	int refs;
+};
+
+/**
  * struct shunt_net_vq - a virtqueue and the socket behind it
  * @vq: the queue; its mutex protects everything here
  * @file: the back end, referenced while attached, or NULL
@@ -28,7 +44,7 @@
  * @tail: behind the last one in @queue
  * @xdp: frames for the socket, not yet sent
  * @nr_xdp: how many
- * @frag: pages that they are in
+ * @frags: where the next ones go
  */
 struct shunt_net_vq {
 	struct shunt_vq vq;
@@ -48,7 +64,7 @@ struct shunt_net_vq {
 		struct {
 			struct xdp_buff xdp[SHUNT_BATCH];
 			u32 nr_xdp;
-			struct page_frag frag;
+			struct shunt_frags frags;
 		};
 	};
 };

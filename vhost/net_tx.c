@@ -35,6 +35,13 @@
  */
 #define FRAME_MAX (128 * 1024)
 
+/*
+ * Frames are put into pages of 32 KiB, and no more of them fit into one than it is
+ * given references beforehand: that is one atomic operation a page and none a frame.
+ */
+#define FRAGS_ORDER get_order(32 * 1024)
+#define FRAGS_REFS 256
+
 /* What a pass has come to. */
 struct tx {
 	u32 packets;
@@ -68,6 +75,52 @@ static void send_xdp(struct shunt_net_vq *nvq)
 	nvq->nr_xdp = 0;
 }
 
+/* Let go of the page: the frames in it keep it for as long as they are there. */
+static void put_frags(struct shunt_frags *f)
+{
+	if (f->page) {
+		page_ref_sub(f->page, f->refs - 1);
+		put_page(f->page);
+	}
+	memset(f, 0, sizeof(*f));
+}
+
+/* Begin the page anew when no frame is in it any more. Return: whether that is so. */
+static bool reuse_frags(struct shunt_frags *f)
+{
+	if (!f->page || page_ref_count(f->page) != f->refs)
+		return false;
+	page_ref_add(f->page, FRAGS_REFS - f->refs);
+	f->refs = FRAGS_REFS;
+	f->offset = 0;
+	return true;
+}
+
+/* Begin a page: the same, or another one. Return: 0 or -ENOMEM. */
+static noinline int refill_frags(struct shunt_frags *f)
+{
+	const gfp_t gfp = (GFP_KERNEL & ~__GFP_DIRECT_RECLAIM) | __GFP_COMP |
+			  __GFP_NOWARN | __GFP_NORETRY;
+
+	BUILD_BUG_ON((PAGE_SIZE << FRAGS_ORDER) / (HEADROOM + TAILROOM) >=
+		     FRAGS_REFS);
+	if (reuse_frags(f))
+		return 0;
+	put_frags(f);
+	f->page = alloc_pages(gfp, FRAGS_ORDER);
+	f->size = PAGE_SIZE << FRAGS_ORDER;
+	if (!f->page) {
+		f->page = alloc_page(GFP_KERNEL);
+		f->size = f->page ? PAGE_SIZE : 0;
+	}
+	if (!f->page)
+		return -ENOMEM;
+	f->addr = page_address(f->page);
+	page_ref_add(f->page, FRAGS_REFS - 1);
+	f->refs = FRAGS_REFS;
+	return 0;
+}
+
 /*
  * Copy a frame behind those that wait. Return: 0; -ENOMEM; or -EFAULT when the
  * request's memory is not there.
@@ -78,15 +131,19 @@ static int add_xdp(struct shunt_net_vq *nvq, const struct shunt_req *req,
 	u32 size = SKB_DATA_ALIGN(HEADROOM + len) + TAILROOM;
 	static const struct virtio_net_hdr none;
 	const struct virtio_net_hdr *gso = &none;
+	struct shunt_frags *f = &nvq->frags;
 	void *buf;
 	int err;
 
 	BUILD_BUG_ON(HEADROOM <
 		     compat_tun_xdp_headroom() +
 			     sizeof(struct virtio_net_hdr_mrg_rxbuf));
-	if (!skb_page_frag_refill(size, &nvq->frag, GFP_KERNEL))
-		return -ENOMEM;
-	buf = page_address(nvq->frag.page) + nvq->frag.offset;
+	if (unlikely(f->offset + size > f->size)) {
+		err = refill_frags(f);
+		if (err)
+			return err;
+	}
+	buf = f->addr + f->offset;
 
 	/* Header and frame with one copy; the header is then looked at here. */
 	err = shunt_mem_read_page(req->iov, req->out, nvq->vhost_hlen,
@@ -98,8 +155,8 @@ static int add_xdp(struct shunt_net_vq *nvq, const struct shunt_req *req,
 		gso = buf + HEADROOM - nvq->sock_hlen;
 	compat_tun_xdp_init(&nvq->xdp[nvq->nr_xdp++], buf, size, HEADROOM, len,
 			    gso);
-	get_page(nvq->frag.page);
-	nvq->frag.offset += size;
+	f->refs--;
+	f->offset += size;
 	if (nvq->nr_xdp == SHUNT_BATCH)
 		send_xdp(nvq);
 	return 0;
@@ -118,8 +175,12 @@ static int send_one(struct shunt_net_vq *nvq, const struct shunt_req *req)
 	return min(err, 0);
 }
 
-/* One frame. Return: 0: it was sent or dropped; -EAGAIN; or a fatal error. */
-static int transmit(struct shunt_net_vq *nvq, const struct shunt_req *req)
+/*
+ * One frame. @xdp: the socket takes XDP buffers. Return: 0: it was sent or dropped;
+ * -EAGAIN; or a fatal error.
+ */
+static int transmit(struct shunt_net_vq *nvq, const struct shunt_req *req,
+		    bool xdp)
 {
 	u32 hlen = nvq->vhost_hlen + nvq->sock_hlen;
 	size_t len;
@@ -134,8 +195,7 @@ static int transmit(struct shunt_net_vq *nvq, const struct shunt_req *req)
 	}
 	len = req->out_len - hlen;
 
-	if (nvq->tap && READ_ONCE(nvq->sock->sk->sk_sndbuf) == INT_MAX &&
-	    SKB_DATA_ALIGN(HEADROOM + len) + TAILROOM <= PAGE_SIZE) {
+	if (xdp && SKB_DATA_ALIGN(HEADROOM + len) + TAILROOM <= PAGE_SIZE) {
 		err = add_xdp(nvq, req, len);
 	} else {
 		send_xdp(nvq);
@@ -158,14 +218,19 @@ static int transmit(struct shunt_net_vq *nvq, const struct shunt_req *req)
 /* Serve the first @n requests of the batch; what is not served is put back. */
 static int transmit_batch(struct shunt_net_vq *nvq, struct tx *tx, u32 n)
 {
+	const bool xdp =
+		nvq->tap && READ_ONCE(nvq->sock->sk->sk_sndbuf) == INT_MAX;
 	struct shunt_vq *vq = &nvq->vq;
 	int err = 0, push;
 	u32 i;
 
+	/* A TAP has mostly done with the last batch: no need for another page. */
+	if (nvq->frags.offset)
+		reuse_frags(&nvq->frags);
 	for (i = 0; i < n && !tx->over; i++) {
 		const struct shunt_req *req = &vq->req[i];
 
-		err = transmit(nvq, req);
+		err = transmit(nvq, req, xdp);
 		if (!err)
 			err = shunt_vq_done(vq, i, 0);
 		if (err)
@@ -233,7 +298,5 @@ int shunt_net_tx(struct shunt_vq *vq)
  */
 void shunt_net_tx_detach(struct shunt_net_vq *nvq)
 {
-	if (nvq->frag.page)
-		put_page(nvq->frag.page);
-	memset(&nvq->frag, 0, sizeof(nvq->frag));
+	put_frags(&nvq->frags);
 }
