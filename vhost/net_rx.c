@@ -26,8 +26,12 @@
 
 #include "net.h"
 
-/* What a pass has come to. @next is the first request in hand. */
+/*
+ * What a pass has come to. @next is the first request in hand. @msg is for the
+ * socket: what is in it stays, but for where a frame goes and which one it is.
+ */
 struct rx {
+	struct msghdr msg;
 	u32 next;
 	u32 packets;
 	u64 bytes;
@@ -56,8 +60,10 @@ static int peek_len(struct shunt_net_vq *nvq)
 			nvq->head = 0;
 			nvq->tail = ptr_ring_consume_batched(
 				nvq->ring, nvq->queue, SHUNT_BATCH);
+			if (!nvq->tail)
+				return -1;
 		}
-		return nvq->tail ? frame_len(nvq->queue[nvq->head]) : -1;
+		return frame_len(nvq->queue[nvq->head]);
 	}
 	spin_lock_irqsave(&queue->lock, flags);
 	skb = skb_peek(queue);
@@ -77,34 +83,38 @@ static bool socket_has_more(void *arg)
 }
 
 /*
- * Receive the next frame into @iov, or with @nr 0 throw it away.
+ * Receive the next frame into @iov, behind our header, or with @nr 0 throw it away.
  * Return: bytes received, the socket's header included, or an error number.
  */
-static int receive(struct shunt_net_vq *nvq, const struct iovec *iov, u32 nr,
-		   size_t room, size_t skip, size_t len)
+static __always_inline int receive(struct shunt_net_vq *nvq, struct msghdr *msg,
+				   const struct iovec *iov, u32 nr, size_t room,
+				   size_t len)
 {
-	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
+	const size_t skip = nvq->vhost_hlen;
 
-	iov_iter_init(&msg.msg_iter, READ, iov, nr, room);
-	iov_iter_advance(&msg.msg_iter, skip);
+	if (likely(nr == 1)) {
+		iov_iter_ubuf(&msg->msg_iter, READ, iov->iov_base + skip,
+			      room - skip);
+	} else {
+		iov_iter_init(&msg->msg_iter, READ, iov, nr, room);
+		iov_iter_advance(&msg->msg_iter, min(skip, room));
+	}
 	if (nvq->ring) {
-		void *frame = nvq->queue[nvq->head];
+		void *frame = nvq->queue[nvq->head++];
 
-		if (++nvq->head == nvq->tail)
-			nvq->head = nvq->tail = 0;
 		if (!nr) {
 			tun_ptr_free(frame);
 			return 0;
 		}
-		msg.msg_control = frame; /* consumed in any case */
+		msg->msg_control = frame; /* consumed in any case */
 	}
-	return nvq->sock->ops->recvmsg(nvq->sock, &msg, len,
+	return nvq->sock->ops->recvmsg(nvq->sock, msg, len,
 				       MSG_DONTWAIT | MSG_TRUNC);
 }
 
-static void drop(struct shunt_net_vq *nvq)
+static void drop(struct shunt_net_vq *nvq, struct rx *rx)
 {
-	receive(nvq, NULL, 0, 0, 0, 0);
+	receive(nvq, &rx->msg, NULL, 0, 0, 0);
 	nvq->vq.stats.drops++;
 }
 
@@ -113,7 +123,8 @@ static void drop(struct shunt_net_vq *nvq)
  * all are too few; -EMSGSIZE when one is all that a frame may have and it is
  * too small; -EINVAL when one is no receive buffer.
  */
-static int count_buffers(const struct shunt_vq *vq, u32 first, size_t need)
+static __always_inline int count_buffers(const struct shunt_vq *vq, u32 first,
+					 size_t need)
 {
 	bool merge = shunt_vq_has(vq, VIRTIO_NET_F_MRG_RXBUF);
 	size_t room = 0;
@@ -134,36 +145,34 @@ static int count_buffers(const struct shunt_vq *vq, u32 first, size_t need)
 }
 
 /*
- * Find buffers for @need bytes, fetching first as many as there are frames and
- * then, when those in hand are too few for one, more, up to as many as can be.
+ * Fetch buffers for @need bytes: first as many as there are frames and then, when
+ * those in hand are too few for one, more, up to as many as can be.
  * Return: how many requests from @rx->next on; 0: the guest has too few;
  * -EMSGSIZE: the frame will never fit; or an error number for run() to return.
  */
-static int find_buffers(struct shunt_net_vq *nvq, struct rx *rx, size_t need)
+static noinline int fetch_buffers(struct shunt_net_vq *nvq, struct rx *rx,
+				  size_t need)
 {
 	struct shunt_vq *vq = &nvq->vq;
-	bool all = false;
+	bool all;
 	int n;
 
-	for (;;) {
-		u32 have, max;
+	do {
+		u32 have = vq->batch.nr_req - rx->next;
+		u32 max = have ? clamp_t(u32, 8 * have, SHUNT_BATCH,
+					 SHUNT_REQ_MAX) :
+				 max_t(u32, nvq->tail - nvq->head, 1);
 
-		n = count_buffers(vq, rx->next, need);
-		if (n)
-			return n;
-		if (all)
-			break;
-		have = vq->batch.nr_req - rx->next;
-		max = have ? clamp_t(u32, 8 * have, SHUNT_BATCH,
-				     SHUNT_REQ_MAX) :
-			     max_t(u32, nvq->tail - nvq->head, 1);
 		shunt_vq_unfetch(vq, rx->next);
 		rx->next = 0;
 		n = shunt_vq_fetch(vq, max);
 		if (n <= 0)
 			return n;
 		all = n < max || max == SHUNT_REQ_MAX;
-	}
+		n = count_buffers(vq, 0, need);
+		if (n)
+			return n;
+	} while (!all);
 	if (vq->fetch_err)
 		return vq->fetch_err;
 	/* These were all that one frame may have, or all there are. */
@@ -196,17 +205,16 @@ static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
 	struct shunt_vq *vq = &nvq->vq;
 	const struct shunt_req *req = &vq->req[rx->next];
 	const struct iovec *iov = req->iov;
-	size_t room = 0, left;
-	u32 i, nr = 0;
+	size_t room = req->in_len, left;
+	u32 i, nr = req->in;
 	int got, err;
 
 	/* The scatter lists of a batch follow one another. */
-	for (i = 0; i < n; i++) {
+	for (i = 1; i < n; i++) {
 		nr += req[i].in;
 		room += req[i].in_len;
 	}
-	got = receive(nvq, iov, nr, room, nvq->vhost_hlen,
-		      nvq->sock_hlen + len);
+	got = receive(nvq, &rx->msg, iov, nr, room, nvq->sock_hlen + len);
 	if (unlikely(got == -EFAULT))
 		return got;
 	left = got + nvq->vhost_hlen;
@@ -218,7 +226,7 @@ static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
 	vq->stats.bytes += left - nvq->vhost_hlen - nvq->sock_hlen;
 
 	/* It may have become shorter than it looked. */
-	for (i = 0, room = 0; room < left; i++)
+	for (i = 1, room = req->in_len; room < left; i++)
 		room += req[i].in_len;
 	err = write_header(nvq, iov, nr, i);
 	/* The guest is to find all of a frame's buffers at once (5.1.6.4). */
@@ -285,7 +293,9 @@ int shunt_net_rx(struct shunt_vq *vq)
 				break;
 			continue;
 		}
-		n = find_buffers(nvq, &rx, hlen + len);
+		n = count_buffers(vq, rx.next, hlen + len);
+		if (!n)
+			n = fetch_buffers(nvq, &rx, hlen + len);
 		if (n > 0) {
 			err = deliver(nvq, &rx, n, len);
 			rx.over = shunt_net_over(&rx.packets, &rx.bytes, len);
@@ -293,7 +303,7 @@ int shunt_net_rx(struct shunt_vq *vq)
 		}
 		/* All buffers were looked at in vain: once in a pass. */
 		if (n == -EMSGSIZE) {
-			drop(nvq);
+			drop(nvq, &rx);
 			rx.over = true;
 		} else {
 			if (!n)
