@@ -16,6 +16,15 @@
  * not wake us in vain. Frames that wait fill the TAP's queue, and then are
  * dropped there.
  *
+ * A pass that ends for want of frames leaves the socket's poll on, and the next one
+ * does not touch it: lone frames, a pass each, cost no change of the wait queue. No
+ * wake is lost by that. While the poll is on, whoever queues a frame then sets the
+ * worker's bit, with a full barrier between, and the worker clears it, with a full
+ * barrier, before it looks at the queue (worker.c): either it finds the frame, or the
+ * bit is set once more and there is another pass. Where the poll is off at the end,
+ * it is put on after the last look, and looks once more itself (shunt_poll_start()).
+ * A pass that ends in another way puts it off, or each frame would wake in vain.
+ *
  * A frame that does not fit into the one buffer it may have, or into merged ones
  * of SHUNT_REQ_MAX requests and SHUNT_SEG_MAX segments, is dropped. A buffer with
  * readable segments, one with no room at all, or one whose memory is not there,
@@ -279,7 +288,9 @@ int shunt_net_rx(struct shunt_vq *vq)
 	struct rx rx = {};
 	int err, n = 1;
 
-	shunt_poll_stop(&nvq->poll);
+	/* Who looks for frames himself need not be woken for each of them as well. */
+	if (vq->busyloop)
+		shunt_poll_stop(&nvq->poll);
 	vq->batch.nr_req = 0;
 	err = shunt_vq_suppress(vq);
 	while (!err && n && !rx.over) {
@@ -312,12 +323,16 @@ int shunt_net_rx(struct shunt_vq *vq)
 			rx.over = n > 0;
 		}
 	}
-	n = settle(vq, &rx);
-	if (idle)
+	if (idle && !err) {
 		shunt_poll_start(&nvq->poll, nvq->file);
-	else if (rx.over)
+		return 0;
+	}
+	n = settle(vq, &rx);
+	err = err ? err : n;
+	shunt_poll_stop(&nvq->poll);
+	if (rx.over)
 		shunt_worker_wake(vq);
-	return err ? err : n;
+	return err;
 }
 
 /**
