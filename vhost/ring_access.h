@@ -87,13 +87,14 @@ static __always_inline int ring_store16(struct ring *r, enum ring_part part,
 	return 0;
 }
 
-static __always_inline int ring_load_desc(struct ring *r, u32 slot,
-					  union ring_desc *desc)
+/* @plain: ring_is_plain() */
+static __always_inline int ring_load_desc(struct ring *r, const bool plain,
+					  u32 slot, union ring_desc *desc)
 {
 	u32 off = slot * sizeof(*desc);
 	const u64 *from;
 
-	if (unlikely(!r->map[RING_DESC]))
+	if (!plain && unlikely(!r->map[RING_DESC]))
 		return ring_env_read(r, RING_DESC, off, desc, sizeof(*desc));
 	from = r->map[RING_DESC] + off;
 	desc->word[0] = READ_ONCE(from[0]);

@@ -110,8 +110,9 @@ static __always_inline int packed_see(struct ring *r, u32 slot, u16 want)
  * The request whose head is at @slot, of at most @limit descriptors. @last: its
  * last descriptor. Return: how many it has, or an error number.
  */
-static __always_inline int add_chain(struct ring *r, struct ring_build *w,
-				     u32 slot, u32 limit, union ring_desc *last)
+static __always_inline int add_chain(struct ring *r, const bool plain,
+				     struct ring_build *w, u32 slot, u32 limit,
+				     union ring_desc *last)
 {
 	u32 steps;
 
@@ -119,7 +120,7 @@ static __always_inline int add_chain(struct ring *r, struct ring_build *w,
 		u64 addr;
 		u32 len;
 		u16 flags;
-		int err = ring_load_desc(r, slot, last);
+		int err = ring_load_desc(r, plain, slot, last);
 
 		if (unlikely(err))
 			return err;
@@ -175,9 +176,13 @@ static __always_inline void move_on(u32 *slot, u16 *flags, u32 slots, u32 num)
 	}
 }
 
-/* Append requests of any kind until there are @max in the batch. */
-static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max,
-			      u32 *place, u16 *flags)
+/*
+ * Append requests of any kind until there are @max in the batch. @plain:
+ * ring_is_plain().
+ */
+static __always_inline int fetch_any(struct ring *r, const bool plain,
+				     struct ring_batch *b, u32 max, u32 *place,
+				     u16 *flags)
 {
 	struct ring_build w = { .seg = b->seg + b->nr_seg,
 				.end = b->seg + b->max_seg };
@@ -196,7 +201,7 @@ static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max,
 		err = packed_see(r, slot, want);
 		if (err <= 0)
 			break;
-		err = add_chain(r, &w, slot, left, &last);
+		err = add_chain(r, plain, &w, slot, left, &last);
 		if (unlikely(err < 0))
 			break;
 		/* The id is that of the last one (2.8.6). */
@@ -214,6 +219,18 @@ static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max,
 	*place = slot;
 	*flags = want;
 	return err;
+}
+
+static noinline int fetch_plain(struct ring *r, struct ring_batch *b, u32 max,
+				u32 *place, u16 *flags)
+{
+	return fetch_any(r, true, b, max, place, flags);
+}
+
+static noinline int fetch_slowly(struct ring *r, struct ring_batch *b, u32 max,
+				 u32 *place, u16 *flags)
+{
+	return fetch_any(r, false, b, max, place, flags);
 }
 
 /*
@@ -263,6 +280,7 @@ int packed_fetch(struct ring *r, struct ring_batch *b, u32 max)
 	u16 want = avail_flags(r->avail_wrap);
 	u32 slot = r->next_avail;
 	u32 slots;
+	bool plain;
 	int err = 0;
 
 	b->nr_req = 0;
@@ -270,10 +288,12 @@ int packed_fetch(struct ring *r, struct ring_batch *b, u32 max)
 	b->err = 0;
 	b->full = false;
 	max = min(max, b->max_req);
-	if (ring_is_plain(r))
+	plain = ring_is_plain(r);
+	if (plain)
 		fetch_ones(r, b, max, &slot, &want);
 	if (b->nr_req < max) {
-		err = fetch_any(r, b, max, &slot, &want);
+		err = plain ? fetch_plain(r, b, max, &slot, &want) :
+			      fetch_slowly(r, b, max, &slot, &want);
 		ring_fetched(b, err);
 		/* Where we stopped is the first not seen, whatever was once. */
 		if (!err && b->nr_req < max)

@@ -79,11 +79,11 @@ static __always_inline int split_see(struct ring *r)
 	return idx != r->next_avail;
 }
 
-/* The request that begins at descriptor @slot. */
-static __always_inline int add_chain(struct ring *r, struct ring_build *w,
-				     u32 slot)
+/* The request that begins at descriptor @slot. @plain: ring_is_plain(). */
+static __always_inline int add_chain(struct ring *r, const bool plain,
+				     struct ring_build *w, u32 slot)
 {
-	const bool little_endian = r->little_endian;
+	const bool little_endian = plain || r->little_endian;
 	const u32 num = r->num;
 	u32 steps;
 
@@ -97,7 +97,7 @@ static __always_inline int add_chain(struct ring *r, struct ring_build *w,
 		if (unlikely(slot >= num))
 			return -EINVAL;
 		slot = array_index_nospec(slot, num);
-		err = ring_load_desc(r, slot, &desc);
+		err = ring_load_desc(r, plain, slot, &desc);
 		if (unlikely(err))
 			return err;
 
@@ -133,9 +133,14 @@ int split_start(struct ring *r)
 	return err;
 }
 
-/* Append requests of any kind until there are @max in the batch. */
-static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max)
+/*
+ * Append requests of any kind until there are @max in the batch. @plain:
+ * ring_is_plain().
+ */
+static __always_inline int fetch_any(struct ring *r, const bool plain,
+				     struct ring_batch *b, u32 max)
 {
+	const struct vring_avail *avail = r->map[RING_DRIVER];
 	struct ring_build w = { .seg = b->seg + b->nr_seg,
 				.end = b->seg + b->max_seg };
 	u32 n = b->nr_req;
@@ -144,15 +149,19 @@ static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max)
 	for (; n < max; n++) {
 		const struct ring_seg *first = w.seg;
 		struct ring_req *req = &b->req[n];
+		const u32 place = (r->next_avail + n) & (r->num - 1);
 		u16 head;
 
 		w.out = 0;
 		w.in = 0;
-		err = ring_load16(
-			r, RING_DRIVER,
-			avail_entry((r->next_avail + n) & (r->num - 1)), &head);
+		if (plain)
+			head = __virtio16_to_cpu(true,
+						 READ_ONCE(avail->ring[place]));
+		else
+			err = ring_load16(r, RING_DRIVER, avail_entry(place),
+					  &head);
 		if (!err)
-			err = add_chain(r, &w, head);
+			err = add_chain(r, plain, &w, head);
 		if (unlikely(err))
 			break;
 		req->id = head;
@@ -164,6 +173,16 @@ static noinline int fetch_any(struct ring *r, struct ring_batch *b, u32 max)
 	}
 	b->nr_req = n;
 	return err;
+}
+
+static noinline int fetch_plain(struct ring *r, struct ring_batch *b, u32 max)
+{
+	return fetch_any(r, true, b, max);
+}
+
+static noinline int fetch_slowly(struct ring *r, struct ring_batch *b, u32 max)
+{
+	return fetch_any(r, false, b, max);
 }
 
 /* Fetch requests of one descriptor each, @max or as many as come first. */
@@ -208,6 +227,7 @@ static __always_inline void fetch_ones(const struct ring *r,
 int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 {
 	u16 have = r->avail_idx - r->next_avail;
+	bool plain;
 	int err;
 
 	b->nr_req = 0;
@@ -222,10 +242,11 @@ int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 		have = r->avail_idx - r->next_avail;
 		max = min_t(u32, max, have);
 	}
-	if (ring_is_plain(r))
+	plain = ring_is_plain(r);
+	if (plain)
 		fetch_ones(r, b, max);
 	if (unlikely(b->nr_req < max)) {
-		err = fetch_any(r, b, max);
+		err = plain ? fetch_plain(r, b, max) : fetch_slowly(r, b, max);
 		ring_fetched(b, err);
 		if (!b->nr_req)
 			return err;
