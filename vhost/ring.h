@@ -121,10 +121,13 @@ struct ring {
  * struct ring_seg - one piece of a request, as the driver described it
  * @addr: address in the driver's address space, not checked
  * @len: length in bytes, any value, 0 included, not checked
+ * @rest: for the ring: what else there is in a descriptor, so that one can be read
+ *	right to where it goes
  */
 struct ring_seg {
 	u64 addr;
 	u32 len;
+	u32 rest;
 };
 
 /**

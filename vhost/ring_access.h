@@ -127,12 +127,10 @@ static inline void ring_fetched(struct ring_batch *b, int err)
 	b->err = b->full ? 0 : err;
 }
 
-/* Append one piece of memory to the request that is being built. */
-static __always_inline int ring_add_seg(struct ring_build *w, u64 addr, u32 len,
+/* Append a piece of memory, for which there is room. */
+static __always_inline int ring_put_seg(struct ring_build *w, u64 addr, u32 len,
 					u16 flags)
 {
-	if (unlikely(w->seg == w->end))
-		return -ENOBUFS;
 	if (flags & VRING_DESC_F_WRITE) {
 		w->in++;
 	} else {
@@ -145,6 +143,15 @@ static __always_inline int ring_add_seg(struct ring_build *w, u64 addr, u32 len,
 	w->seg->len = len;
 	w->seg++;
 	return 0;
+}
+
+/* Append one piece of memory to the request that is being built. */
+static __always_inline int ring_add_seg(struct ring_build *w, u64 addr, u32 len,
+					u16 flags)
+{
+	if (unlikely(w->seg == w->end))
+		return -ENOBUFS;
+	return ring_put_seg(w, addr, len, flags);
 }
 
 /**

@@ -22,31 +22,49 @@
 
 #include "ring_access.h"
 
-/* How many entries are read at once. */
+/* How many entries are read at once, at the most. */
 #define CHUNK 16u
+
+_Static_assert(sizeof(struct ring_seg) == sizeof(union ring_desc),
+	       "an entry is read to where its segment goes");
+
+/*
+ * Read entries, up to @max of them, to where their segments go. Return: how many, or
+ * an error number.
+ */
+static __always_inline int
+read_entries(struct ring *r, const struct ring_build *w, u64 addr, u32 max)
+{
+	u32 n = min3(max, CHUNK, (u32)(w->end - w->seg));
+	int err;
+
+	if (unlikely(!n))
+		return -ENOBUFS;
+	err = ring_env_table(r, addr, w->seg, n * sizeof(union ring_desc));
+	return unlikely(err) ? err : (int)n;
+}
 
 /* A packed ring's table: one entry behind the other. */
 static int add_packed(struct ring *r, struct ring_build *build, u64 addr,
 		      u32 num)
 {
-	struct vring_packed_desc chunk[CHUNK];
 	struct ring_build w = *build;
-	const struct vring_packed_desc *d;
-	u32 have;
+	int have;
 
-	for (; num; num -= have, addr += have * sizeof(*d)) {
-		int err;
+	for (; num; num -= have, addr += have * sizeof(union ring_desc)) {
+		const struct ring_seg *end;
 
-		have = min(num, CHUNK);
-		err = ring_env_table(r, addr, chunk, have * sizeof(*d));
-		if (unlikely(err))
-			return err;
-		for (d = chunk; d < chunk + have; d++) {
+		have = read_entries(r, &w, addr, num);
+		if (unlikely(have < 0))
+			return have;
+		for (end = w.seg + have; w.seg < end;) {
+			const struct vring_packed_desc *d = (void *)w.seg;
 			u16 flags = le16_to_cpu(d->flags);
+			int err;
 
 			if (unlikely(flags & VRING_DESC_F_INDIRECT))
 				return -EINVAL;
-			err = ring_add_seg(&w, le64_to_cpu(d->addr),
+			err = ring_put_seg(&w, le64_to_cpu(d->addr),
 					   le32_to_cpu(d->len), flags);
 			if (unlikely(err))
 				return err;
@@ -56,33 +74,34 @@ static int add_packed(struct ring *r, struct ring_build *build, u64 addr,
 	return 0;
 }
 
-/* A split ring's table: each entry names the next. */
+/*
+ * A split ring's table: each entry names the next. That is nearly always the one
+ * behind it; where it is not, what was read is read anew from there.
+ */
 static __always_inline int add_split(struct ring *r, struct ring_build *build,
 				     u64 addr, u32 num,
 				     const bool little_endian)
 {
-	u32 first = 0, have = 0, slot = 0, steps;
 	struct ring_build w = *build;
-	struct vring_desc chunk[CHUNK];
+	u32 slot = 0, steps;
+	int have = 0;
 
 	for (steps = 0; steps < num; steps++) {
-		const struct vring_desc *d;
-		u16 flags;
+		const struct vring_desc *d = (void *)w.seg;
+		u16 flags, next;
 		int err;
 
-		if (slot - first >= have) {
-			first = slot;
-			have = min(num - slot, CHUNK);
-			err = ring_env_table(r, addr + slot * sizeof(*d), chunk,
-					     have * sizeof(*d));
-			if (unlikely(err))
-				return err;
+		if (!have) {
+			have = read_entries(r, &w, addr + slot * sizeof(*d),
+					    num - slot);
+			if (unlikely(have < 0))
+				return have;
 		}
-		d = &chunk[array_index_nospec(slot - first, CHUNK)];
 		flags = __virtio16_to_cpu(little_endian, d->flags);
+		next = __virtio16_to_cpu(little_endian, d->next);
 		if (unlikely(flags & VRING_DESC_F_INDIRECT))
 			return -EINVAL;
-		err = ring_add_seg(
+		err = ring_put_seg(
 			&w, __virtio64_to_cpu(little_endian, d->addr),
 			__virtio32_to_cpu(little_endian, d->len), flags);
 		if (unlikely(err))
@@ -91,7 +110,11 @@ static __always_inline int add_split(struct ring *r, struct ring_build *build,
 			*build = w;
 			return 0;
 		}
-		slot = __virtio16_to_cpu(little_endian, d->next);
+		have--;
+		if (unlikely(next != ++slot)) {
+			slot = next;
+			have = 0;
+		}
 		if (unlikely(slot >= num))
 			return -EINVAL;
 	}

@@ -77,7 +77,7 @@ bool packed_offer(struct driver *d, struct expect *e, enum shape shape)
 			put_desc(d, d->tables + table + 16 * i, &e->seg[i], rnd(65536),
 				 (i >= e->out ? F_WRITE : 0) |
 					 (rnd(65536) & ~(F_WRITE | F_INDIRECT)));
-		seg = (struct ring_seg){ TABLE_BASE + table, 16 * nr };
+		seg = (struct ring_seg){ .addr = TABLE_BASE + table, .len = 16 * nr };
 		put_desc(d, desc(d, d->head), &seg, e->id, get16(d, desc(d, d->head) + 14));
 		first = avail_flags(d, d->head) | F_INDIRECT | (rnd(2) ? F_WRITE : 0);
 	}

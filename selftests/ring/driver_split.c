@@ -93,7 +93,7 @@ bool split_offer(struct driver *d, struct expect *e, enum shape shape)
 	put_chain(d, d->part[RING_DESC], slots, e, 0, direct, direct < nr);
 	if (direct < nr) {
 		u32 table = TABLE_BYTES * slots[direct];
-		struct ring_seg seg = { TABLE_BASE + table, 16 * (nr - direct) };
+		struct ring_seg seg = { .addr = TABLE_BASE + table, .len = 16 * (nr - direct) };
 
 		/* F_WRITE is to be ignored here (2.7.5.3.2), as is next. */
 		put_desc(d, d->part[RING_DESC] + 16 * slots[direct], &seg,

@@ -15,7 +15,7 @@ static struct driver bad;
 
 static void set_at(u8 *to, u64 addr, u32 len, u16 word6, u16 word7)
 {
-	struct ring_seg seg = { addr, len };
+	struct ring_seg seg = { .addr = addr, .len = len };
 
 	put_desc(&bad, to, &seg, word6, word7);
 }
