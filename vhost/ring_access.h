@@ -154,6 +154,32 @@ static __always_inline int ring_add_seg(struct ring_build *w, u64 addr, u32 len,
 	return ring_put_seg(w, addr, len, flags);
 }
 
+/* How many entries of an indirect table are read at once, at the most. */
+#define RING_CHUNK 16u
+
+/*
+ * Append the segments of @n entries of a packed ring's table, that have been read to
+ * where their segments go.
+ */
+static __always_inline int ring_put_entries(struct ring_build *w, u32 n)
+{
+	const struct ring_seg *end = w->seg + n;
+
+	while (w->seg < end) {
+		const struct vring_packed_desc *d = (void *)w->seg;
+		u16 flags = le16_to_cpu(d->flags);
+		int err;
+
+		if (unlikely(flags & VRING_DESC_F_INDIRECT))
+			return -EINVAL;
+		err = ring_put_seg(w, le64_to_cpu(d->addr), le32_to_cpu(d->len),
+				   flags);
+		if (unlikely(err))
+			return err;
+	}
+	return 0;
+}
+
 /**
  * ring_last_of_run() - which request's used entry speaks for this one too
  * @r: the ring

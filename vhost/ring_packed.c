@@ -107,6 +107,24 @@ static __always_inline int packed_see(struct ring *r, u32 slot, u16 want)
 }
 
 /*
+ * Append the segments of a table. The usual one is read in one piece here; all others,
+ * and what is wrong with them, are for ring_add_indirect().
+ */
+static __always_inline int add_table(struct ring *r, struct ring_build *w,
+				     u64 addr, u32 len, u16 flags)
+{
+	const u32 size = sizeof(union ring_desc), num = len / size;
+	int err;
+
+	if (unlikely(num - 1 >= RING_CHUNK || len % size ||
+		     num > w->end - w->seg || addr + len < addr ||
+		     !r->indirect || flags & VRING_DESC_F_NEXT))
+		return ring_add_indirect(r, w, addr, len, flags);
+	err = ring_env_table(r, addr, w->seg, len);
+	return unlikely(err) ? err : ring_put_entries(w, num);
+}
+
+/*
  * The request whose head is at @slot, of at most @limit descriptors. @last: its
  * last descriptor. Return: how many it has, or an error number.
  */
@@ -128,8 +146,7 @@ static __always_inline int add_chain(struct ring *r, const bool plain,
 		len = le32_to_cpu(last->packed.len);
 		flags = le16_to_cpu(last->packed.flags);
 		if (flags & VRING_DESC_F_INDIRECT)
-			return ring_add_indirect(r, w, addr, len, flags) ?:
-				       (int)steps;
+			return add_table(r, w, addr, len, flags) ?: (int)steps;
 		err = ring_add_seg(w, addr, len, flags);
 		if (unlikely(err))
 			return err;
@@ -184,15 +201,14 @@ static __always_inline int fetch_any(struct ring *r, const bool plain,
 				     struct ring_batch *b, u32 max, u32 *place,
 				     u16 *flags)
 {
-	struct ring_build w = { .seg = b->seg + b->nr_seg,
-				.end = b->seg + b->max_seg };
+	struct ring_seg *first = b->seg + b->nr_seg;
+	struct ring_build w = { .seg = first, .end = b->seg + b->max_seg };
 	u32 left = r->num - r->in_flight - b->nr_req;
 	u32 slot = *place, n = b->nr_req;
 	u16 want = *flags;
 	int err = 0;
 
 	for (; n < max; n++) {
-		const struct ring_seg *first = w.seg;
 		struct ring_req *req = &b->req[n];
 		union ring_desc last;
 
@@ -210,21 +226,16 @@ static __always_inline int fetch_any(struct ring *r, const bool plain,
 		req->seg = first - b->seg;
 		req->out = w.out;
 		req->in = w.in;
-		b->nr_seg = w.seg - b->seg;
+		first = w.seg;
 		left -= err;
 		move_on(&slot, &want, err, r->num);
 		err = 0;
 	}
 	b->nr_req = n;
+	b->nr_seg = first - b->seg;
 	*place = slot;
 	*flags = want;
 	return err;
-}
-
-static noinline int fetch_plain(struct ring *r, struct ring_batch *b, u32 max,
-				u32 *place, u16 *flags)
-{
-	return fetch_any(r, true, b, max, place, flags);
 }
 
 static noinline int fetch_slowly(struct ring *r, struct ring_batch *b, u32 max,
@@ -292,7 +303,7 @@ int packed_fetch(struct ring *r, struct ring_batch *b, u32 max)
 	if (plain)
 		fetch_ones(r, b, max, &slot, &want);
 	if (b->nr_req < max) {
-		err = plain ? fetch_plain(r, b, max, &slot, &want) :
+		err = plain ? fetch_any(r, true, b, max, &slot, &want) :
 			      fetch_slowly(r, b, max, &slot, &want);
 		ring_fetched(b, err);
 		/* Where we stopped is the first not seen, whatever was once. */

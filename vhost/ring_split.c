@@ -141,13 +141,12 @@ static __always_inline int fetch_any(struct ring *r, const bool plain,
 				     struct ring_batch *b, u32 max)
 {
 	const struct vring_avail *avail = r->map[RING_DRIVER];
-	struct ring_build w = { .seg = b->seg + b->nr_seg,
-				.end = b->seg + b->max_seg };
+	struct ring_seg *first = b->seg + b->nr_seg;
+	struct ring_build w = { .seg = first, .end = b->seg + b->max_seg };
 	u32 n = b->nr_req;
 	int err = 0;
 
 	for (; n < max; n++) {
-		const struct ring_seg *first = w.seg;
 		struct ring_req *req = &b->req[n];
 		const u32 place = (r->next_avail + n) & (r->num - 1);
 		u16 head;
@@ -169,15 +168,11 @@ static __always_inline int fetch_any(struct ring *r, const bool plain,
 		req->seg = first - b->seg;
 		req->out = w.out;
 		req->in = w.in;
-		b->nr_seg = w.seg - b->seg;
+		first = w.seg;
 	}
 	b->nr_req = n;
+	b->nr_seg = first - b->seg;
 	return err;
-}
-
-static noinline int fetch_plain(struct ring *r, struct ring_batch *b, u32 max)
-{
-	return fetch_any(r, true, b, max);
 }
 
 static noinline int fetch_slowly(struct ring *r, struct ring_batch *b, u32 max)
@@ -246,7 +241,8 @@ int split_fetch(struct ring *r, struct ring_batch *b, u32 max)
 	if (plain)
 		fetch_ones(r, b, max);
 	if (unlikely(b->nr_req < max)) {
-		err = plain ? fetch_plain(r, b, max) : fetch_slowly(r, b, max);
+		err = plain ? fetch_any(r, true, b, max) :
+			      fetch_slowly(r, b, max);
 		ring_fetched(b, err);
 		if (!b->nr_req)
 			return err;

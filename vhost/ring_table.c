@@ -12,7 +12,9 @@
  * A table has at most RING_TABLE_MAX entries, is within 64 bits, and is left
  * after as many steps as it has entries: one more is a loop. Each step appends a
  * segment, so that ring_batch.max_seg ends the matter before that. A table
- * cannot name another. An entry is copied once and judged by the copy; where the
+ * cannot name another. Entries are read, RING_CHUNK at the most, to where their
+ * segments go, and judged there; what is read and not used, because a split table
+ * goes on elsewhere, is read anew: for one segment no more than a chunk. Where the
  * table is, is for ring_env_table() to judge.
  *
  * No barrier is here: the one that follows the look at the request's head
@@ -21,9 +23,6 @@
 #include <linux/string.h>
 
 #include "ring_access.h"
-
-/* How many entries are read at once, at the most. */
-#define CHUNK 16u
 
 _Static_assert(sizeof(struct ring_seg) == sizeof(union ring_desc),
 	       "an entry is read to where its segment goes");
@@ -35,7 +34,7 @@ _Static_assert(sizeof(struct ring_seg) == sizeof(union ring_desc),
 static __always_inline int
 read_entries(struct ring *r, const struct ring_build *w, u64 addr, u32 max)
 {
-	u32 n = min3(max, CHUNK, (u32)(w->end - w->seg));
+	u32 n = min3(max, RING_CHUNK, (u32)(w->end - w->seg));
 	int err;
 
 	if (unlikely(!n))
@@ -52,23 +51,14 @@ static int add_packed(struct ring *r, struct ring_build *build, u64 addr,
 	int have;
 
 	for (; num; num -= have, addr += have * sizeof(union ring_desc)) {
-		const struct ring_seg *end;
+		int err;
 
 		have = read_entries(r, &w, addr, num);
 		if (unlikely(have < 0))
 			return have;
-		for (end = w.seg + have; w.seg < end;) {
-			const struct vring_packed_desc *d = (void *)w.seg;
-			u16 flags = le16_to_cpu(d->flags);
-			int err;
-
-			if (unlikely(flags & VRING_DESC_F_INDIRECT))
-				return -EINVAL;
-			err = ring_put_seg(&w, le64_to_cpu(d->addr),
-					   le32_to_cpu(d->len), flags);
-			if (unlikely(err))
-				return err;
-		}
+		err = ring_put_entries(&w, have);
+		if (unlikely(err))
+			return err;
 	}
 	*build = w;
 	return 0;
