@@ -13,8 +13,8 @@
  *
  * A queue that misses stops at once: so it has one miss outstanding at the
  * most, and the miss is part of the queue. Nothing is allocated for it. The
- * worker sleeps until an update covers the address; a kick in the meantime has
- * it ask once more, and sleep again.
+ * worker sleeps until an update covers the address; a kick or a frame in the
+ * meantime has it ask once more, and sleep again.
  *
  * An invalidation is done when the write returns: the range is out of the tree,
  * and each queue has been between two passes since.

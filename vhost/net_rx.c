@@ -17,13 +17,16 @@
  * dropped there.
  *
  * A pass that ends for want of frames leaves the socket's poll on, and the next one
- * does not touch it: lone frames, a pass each, cost no change of the wait queue. No
+ * does not touch it while it is short: lone frames, a pass each, cost no change of the
+ * wait queue. A pass of many frames puts it off, so that a sender need not wake who is
+ * awake, and so does one that ends in another way, or each frame would wake in vain. No
  * wake is lost by that. While the poll is on, whoever queues a frame then sets the
  * worker's bit, with a full barrier between, and the worker clears it, with a full
  * barrier, before it looks at the queue (worker.c): either it finds the frame, or the
  * bit is set once more and there is another pass. Where the poll is off at the end,
  * it is put on after the last look, and looks once more itself (shunt_poll_start()).
- * A pass that ends in another way puts it off, or each frame would wake in vain.
+ * It also stays on where a pass cannot begin (queue.c: a broken queue, or a ring whose
+ * translation is missing): there frames do wake in vain, until the TAP's queue is full.
  *
  * A frame that does not fit into the one buffer it may have, or into merged ones
  * of SHUNT_REQ_MAX requests and SHUNT_SEG_MAX segments, is dropped. A buffer with
@@ -37,7 +40,8 @@
 
 /*
  * What a pass has come to. @next is the first request in hand. @msg is for the
- * socket: what is in it stays, but for where a frame goes and which one it is.
+ * socket: what is in it stays, but for where a frame goes, which one it is, and flags
+ * that the socket sets and nobody reads.
  */
 struct rx {
 	struct msghdr msg;
@@ -310,6 +314,8 @@ int shunt_net_rx(struct shunt_vq *vq)
 		if (n > 0) {
 			err = deliver(nvq, &rx, n, len);
 			rx.over = shunt_net_over(&rx.packets, &rx.bytes, len);
+			if (rx.packets == SHUNT_BATCH)
+				shunt_poll_stop(&nvq->poll);
 			continue;
 		}
 		/* All buffers were looked at in vain: once in a pass. */

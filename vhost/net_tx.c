@@ -36,8 +36,9 @@
 #define FRAME_MAX (128 * 1024)
 
 /*
- * Frames are put into pages of 32 KiB, and no more of them fit into one than it is
- * given references beforehand: that is one atomic operation a page and none a frame.
+ * Frames are put into pages of 32 KiB, or of the least size when memory is short, and
+ * no more of them fit into one than it is given references beforehand: that is an
+ * atomic operation or three a page, and none a frame.
  */
 #define FRAGS_ORDER get_order(32 * 1024)
 #define FRAGS_REFS 256

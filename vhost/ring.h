@@ -29,8 +29,8 @@
  * may sleep and may fail.
  *
  * Trust: everything in the three parts and in indirect tables is the driver's
- * and may change under our hands. Each word is read once. Each number taken
- * from it is bounded before it is used, and clamped against speculation where
+ * and may change under our hands. Each word is used as it was read once. Each number
+ * taken from it is bounded before it is used, and clamped against speculation where
  * it indexes. No loop is longer than the ring or than RING_TABLE_MAX. A driver
  * that breaks the rules gets an error from ring_fetch(), on which the owner
  * stops the queue; it achieves nothing else.

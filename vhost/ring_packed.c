@@ -107,8 +107,8 @@ static __always_inline int packed_see(struct ring *r, u32 slot, u16 want)
 }
 
 /*
- * Append the segments of a table. The usual one is read in one piece here; all others,
- * and what is wrong with them, are for ring_add_indirect().
+ * Append the segments of a table. The usual one is read in one piece here; longer
+ * ones, and what is wrong with a table itself, are for ring_add_indirect().
  */
 static __always_inline int add_table(struct ring *r, struct ring_build *w,
 				     u64 addr, u32 len, u16 flags)
@@ -238,6 +238,7 @@ static __always_inline int fetch_any(struct ring *r, const bool plain,
 	return err;
 }
 
+/* Of a ring that is not plain. */
 static noinline int fetch_slowly(struct ring *r, struct ring_batch *b, u32 max,
 				 u32 *place, u16 *flags)
 {

@@ -175,6 +175,7 @@ static __always_inline int fetch_any(struct ring *r, const bool plain,
 	return err;
 }
 
+/* Of a ring that is not plain. */
 static noinline int fetch_slowly(struct ring *r, struct ring_batch *b, u32 max)
 {
 	return fetch_any(r, false, b, max);
