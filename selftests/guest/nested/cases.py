@@ -93,7 +93,7 @@ def udp_of_all_sizes(bench):
     guest = bench.guest()
     one = guest.run(f'wire udp {HOST} {PORT} 1 1600 1')
     two = guest.run(f'wire udp {HOST} {PORT} 1601 65507 {step}')
-    three = host_run(WIRE, 'udp', GUEST, str(PORT), '1400', '65507', str(4 * int(step)))
+    three = host_run(WIRE, 'udp', GUEST, str(PORT), '1400', '65507', str(4 * step))
     return ' '.join((one + two + three).split('\n'))
 
 

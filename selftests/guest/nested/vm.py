@@ -45,6 +45,11 @@ def kernel_version():
                           text=True).stdout.strip()
 
 
+def debug_kernel():
+    """Whether this machine runs the lab's debug kernel, which looks at each access."""
+    return os.uname().release.endswith('debug')
+
+
 def build_image():
     """Build the guest's initramfs and programs where they are not up to date."""
     done = subprocess.run(('make', '-s', '-C', os.path.join(TOP, 'selftests/guest')),
