@@ -10,6 +10,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 LIB = TOP / "scripts" / "lablib"
 
 # Exit statuses of the lab itself; every other status is the command's own.
+EXIT_EMULATOR = 121
 EXIT_PANIC = 122
 EXIT_REPORT = 123
 EXIT_TIMEOUT = 124

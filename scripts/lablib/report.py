@@ -52,6 +52,8 @@ _PANIC = re.compile(r"Kernel panic - not syncing: ?(.*)")
 _RULE = re.compile(r"={40,}$")
 _LEAK = re.compile(r"unreferenced object |kmemleak: \d+ new")
 
+_ENDING = re.compile(r"reboot: |sysrq: (?:Power Off|Resetting)|Kernel panic - ")
+
 # Lines of a report that are shown at most.
 _SHOWN = 70
 
@@ -97,3 +99,8 @@ def panic(log):
     """The reason of the kernel's panic in `log`, or None."""
     found = _PANIC.search(log)
     return found.group(1).strip() if found else None
+
+
+def ended(log):
+    """Whether the kernel said in `log` that it ends, in good order or not."""
+    return bool(_ENDING.search(log))

@@ -21,8 +21,8 @@ import termios
 import time
 
 from lablib import initrd, report
-from lablib.common import (EXIT_LAB, EXIT_PANIC, EXIT_REPORT, EXIT_TIMEOUT, TOP, LabError,
-                           cache_dir, say)
+from lablib.common import (EXIT_EMULATOR, EXIT_LAB, EXIT_PANIC, EXIT_REPORT, EXIT_TIMEOUT, TOP,
+                           LabError, cache_dir, say)
 
 _QEMU = "qemu-system-x86_64"
 # Directories that init2 hides below something fresh.
@@ -42,6 +42,7 @@ class Options:
     qemu_args = ()          # further QEMU arguments
     append = ()             # words for the kernel's command line
     timeout = 900           # seconds, 0 for none
+    silence = 0             # seconds after output without more that are a time-out, 0 for none
     tty = False             # the command gets the caller's terminal
     kvm = False             # accelerate with KVM
     env = None              # environment of the command, beside the standard one
@@ -132,7 +133,8 @@ def kernel_words(kvm, icount):
     """The kernel's command line that every VM of the lab has."""
     words = ["console=ttyS0", "panic=-1", "oops=panic", "loglevel=7", "no_hash_pointers",
              "mitigations=off", "selinux=0", "apparmor=0", "net.ifnames=0", "nowatchdog",
-             "rcupdate.rcu_cpu_stall_timeout=120", "random.trust_cpu=on"]
+             "rcupdate.rcu_cpu_stall_timeout=120", "random.trust_cpu=on",
+             "unknown_nmi_panic"]
     if icount:
         return words + ["nokaslr"]
     if not kvm:
@@ -151,7 +153,8 @@ class _Run:
         self.cwd = cwd
         self.dir = _new_run_dir()
         self.status = b""
-        self.timed_out = False
+        self.timed_out = ""     # or why
+        self.said = None        # how long the console's log was then
         self.qemu = None
         self._ours = {}
 
@@ -177,8 +180,11 @@ class _Run:
             args += ["-virtfs", "local,path=/,mount_tag=root,security_model=none,"
                      "readonly=on,multidevs=remap"]
         for name, sock in theirs.items():
-            args += ["-chardev", f"socket,id={name},fd={sock.fileno()}",
-                     "-device", f"virtserialport,chardev={name},name=lab.{name}"]
+            args += ["-chardev", f"socket,id={name},fd={sock.fileno()}"]
+            if name == "monitor":
+                args += ["-mon", "chardev=monitor,mode=readline"]
+            else:
+                args += ["-device", f"virtserialport,chardev={name},name=lab.{name}"]
         if opts.tty:
             args += ["-chardev", "stdio,id=tty,signal=off", "-device", "virtconsole,chardev=tty"]
         for device in opts.devices:
@@ -186,7 +192,7 @@ class _Run:
         return args + list(opts.qemu_args)
 
     def _start(self):
-        names = ["status"] if self.opts.tty else ["out", "err", "status"]
+        names = ["monitor", "status"] if self.opts.tty else ["monitor", "out", "err", "status"]
         theirs = {}
         for name in names:
             self._ours[name], theirs[name] = socket.socketpair()
@@ -203,18 +209,57 @@ class _Run:
                 raise LabError(f"{_QEMU} is missing; run scripts/deps") from error
         for sock in theirs.values():
             sock.close()
+        self._monitor = self._ours.pop("monitor")
+
+    def _say_where_it_hangs(self):
+        """Have the kernel say on the console what runs where and what is blocked.
+
+        A processor that takes no interrupts still takes an NMI: the kernel panics, with
+        a call trace.
+        """
+        for command in "sendkey alt-sysrq-l", "sendkey alt-sysrq-w", "nmi":
+            try:
+                self._monitor.sendall(command.encode() + b"\n")
+                self.qemu.wait(5)
+            except subprocess.TimeoutExpired:
+                continue
+            except OSError:
+                pass
+            return
+
+    def emulator_fault(self):
+        """What the emulator, and not the kernel in it, did wrong; None: nothing."""
+        log = self.console()
+        if report.find(log[:self.said]):
+            return None
+        if self.timed_out:
+            return "the VM does not even take an NMI" if len(log) == self.said else None
+        if self.status.strip():
+            return None
+        if self.qemu.returncode < 0:
+            return f"QEMU was ended by signal {-self.qemu.returncode}"
+        if log and not report.ended(log):
+            return "the VM ended without a word of its kernel"
+        return None
 
     def _relay(self):
         """Pass the output on until QEMU has ended or the time is up."""
-        deadline = time.monotonic() + self.opts.timeout if self.opts.timeout else None
+        opts = self.opts
         socks = {sock: name for name, sock in self._ours.items()}
+        began, heard = time.monotonic(), None
         while socks:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                self.timed_out = True
+            now = time.monotonic()
+            if opts.timeout and now - began >= opts.timeout:
+                self.timed_out = f"the command was not done after {opts.timeout} s"
+            elif opts.silence and heard and now - heard >= opts.silence:
+                self.timed_out = f"the command said nothing more for {opts.silence} s"
+            if self.timed_out:
+                self.said = len(self.console())
+                self._say_where_it_hangs()
                 self.qemu.kill()
                 return
-            for sock in select.select(list(socks), [], [], left)[0]:
+            for sock in select.select(list(socks), [], [], 1)[0]:
+                heard = now
                 try:
                     data = sock.recv(65536)
                 except ConnectionResetError:
@@ -261,6 +306,7 @@ def _tail(text, count):
 def _verdict(run):
     """The lab's exit status for a finished run; says why when not the command's."""
     log = run.console()
+    log, hang = log[:run.said], log[run.said or len(log):]
     reports = report.find(log)
     reason = report.panic(log)
     where = f"console log: {run.dir}/console.log"
@@ -270,9 +316,15 @@ def _verdict(run):
             print("\n".join(lines), file=sys.stderr)
         if len(reports) > 3:
             say(f"{len(reports) - 3} more report(s) in the log")
+    fault = run.emulator_fault()
     if run.timed_out:
-        say(f"time-out: the command was not done after {run.opts.timeout} s; {where}")
-        print(_tail(log, 15), file=sys.stderr)
+        say(f"time-out: {run.timed_out}; {where}")
+        print(_tail(log, 15), hang, sep="\n", file=sys.stderr)
+    if fault:
+        say(f"the emulator failed: {fault}; {where}")
+        print(_tail((run.dir / "qemu.log").read_text(errors="replace"), 15), file=sys.stderr)
+        return EXIT_EMULATOR
+    if run.timed_out:
         return EXIT_TIMEOUT
     if reason is not None:
         say(f"the kernel panicked: {reason}; {where}")
