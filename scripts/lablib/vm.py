@@ -140,7 +140,8 @@ def kernel_words(kvm, icount):
     if not kvm:
         # With several processors the kernel distrusts TCG's TSC (which is one for all)
         # and reads the HPET instead: 5 to 20 us a time stamp, under QEMU's big lock.
-        words.append("tsc=reliable")
+        # And where the machine is busy, too few ticks may come while it looks whether any do.
+        words += ["tsc=reliable", "no_timer_check"]
     return words
 
 
@@ -217,10 +218,10 @@ class _Run:
         A processor that takes no interrupts still takes an NMI: the kernel panics, with
         a call trace.
         """
-        for command in "sendkey alt-sysrq-l", "sendkey alt-sysrq-w", "nmi":
+        for command, seconds in ("sendkey alt-sysrq-l", 5), ("sendkey alt-sysrq-w", 5), ("nmi", 30):
             try:
                 self._monitor.sendall(command.encode() + b"\n")
-                self.qemu.wait(5)
+                self.qemu.wait(seconds)
             except subprocess.TimeoutExpired:
                 continue
             except OSError:
