@@ -87,24 +87,30 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* Wait for @pid; past its time kill its whole process group. -1: timed out. */
+/*
+ * Wait for @pid; past its time kill its whole process group, and past another ten
+ * seconds leave it to whoever started us: the kernel holds it. -1: timed out.
+ */
 static int reap(pid_t pid, double limit)
 {
 	double end = now() + limit;
+	bool killed = false;
 	int status;
 
 	for (;;) {
 		pid_t r = waitpid(pid, &status, WNOHANG);
 
 		if (r == pid)
-			return status;
+			return killed ? -1 : status;
 		if (r < 0 && errno != EINTR)
 			return -1;
 		if (now() > end) {
+			if (killed)
+				return -1;
 			kill(-pid, SIGKILL);
 			kill(pid, SIGKILL);
-			waitpid(pid, &status, 0);
-			return -1;
+			killed = true;
+			end += 10;
 		}
 		usleep(2000);
 	}
