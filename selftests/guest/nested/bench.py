@@ -20,9 +20,9 @@ QUEUES = 2
 
 # What a guest's kernel says when its network device or its memory went wrong.
 _COMPLAINTS = re.compile(
-    r'^.*(?:is not a head|virtio_net .*(?:error|fail)|NETDEV WATCHDOG|BUG[: ]|WARNING: |Oops|'
-    r'general protection fault|Kernel panic|bad gso|bogus|Bad page|list_(?:add|del) corruption|'
-    r'rx csum|hw csum failure).*$', re.MULTILINE)
+    r'^.*(?:id \d+ (?:is not a head|out of range)|virtio_net .*(?:error|fail)|'
+    r'NETDEV WATCHDOG|BUG[: ]|WARNING: |Oops|general protection fault|Kernel panic|bad gso|'
+    r'bogus|Bad page|list_(?:add|del) corruption|rx csum|hw csum failure).*$', re.MULTILINE)
 
 
 def amount(number):
