@@ -236,21 +236,6 @@ class _Run:
                 pass
             return
 
-    def emulator_fault(self):
-        """What the emulator, and not the kernel in it, did wrong; None: nothing."""
-        log = self.console()
-        if report.find(log[:self.said]):
-            return None
-        if self.timed_out:
-            return "the VM does not even take an NMI" if len(log) == self.said else None
-        if self.status.strip():
-            return None
-        if self.qemu.returncode < 0:
-            return f"QEMU was ended by signal {-self.qemu.returncode}"
-        if log and not report.ended(log):
-            return "the VM ended without a word of its kernel"
-        return None
-
     def _relay(self):
         """Pass the output on until QEMU has ended or the time is up."""
         opts = self.opts
@@ -312,10 +297,24 @@ def _tail(text, count):
     return "\n".join(text.replace("\r", "").rstrip().split("\n")[-count:])
 
 
+def _emulator_fault(run, log, hang):
+    """What the emulator, and not the kernel in it, did wrong; None: nothing."""
+    if run.timed_out:
+        return None if hang else "the VM does not even take an NMI"
+    if run.status.strip():
+        return None
+    if run.qemu.returncode < 0:
+        return f"QEMU was ended by signal {-run.qemu.returncode}"
+    if log and not report.ended(log):
+        return "the VM ended without a word of its kernel"
+    return None
+
+
 def _verdict(run):
     """The lab's exit status for a finished run; says why when not the command's."""
     log = run.console()
-    log, hang = log[:run.said], log[run.said or len(log):]
+    said = len(log) if run.said is None else run.said
+    log, hang = log[:said], log[said:]
     reports = report.find(log)
     reason = report.panic(log)
     where = f"console log: {run.dir}/console.log"
@@ -325,7 +324,7 @@ def _verdict(run):
             print("\n".join(lines), file=sys.stderr)
         if len(reports) > 3:
             say(f"{len(reports) - 3} more report(s) in the log")
-    fault = run.emulator_fault()
+    fault = None if reports else _emulator_fault(run, log, hang)
     if run.timed_out:
         say(f"time-out: {run.timed_out}; {where}")
         print(_tail(log, 15), hang, sep="\n", file=sys.stderr)

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from . import net
+from .ktap import Suite
 from .qmp import QmpError
 from .vm import WIRE, Guest, GuestError, LineError, Nic, debug_kernel
 
@@ -153,8 +154,8 @@ class Bench:
         except (GuestError, LineError) as err:
             if not self.guest_hangs():
                 raise
-            print(f'# the guest hangs: {err}; {case.__name__} begins again', flush=True)
-            print('\n'.join(f'# {row}' for row in self.diagnose().splitlines()), flush=True)
+            Suite.note(f'the guest hangs: {err}; {case.__name__} begins again')
+            Suite.note(self.diagnose())
         self.drop()
         return case(self)
 
