@@ -30,6 +30,8 @@ const struct status_info status_table[] = {
 	[ST_QUEUES] = { 111, "queues", "more queues than the kernel or the file limit allows" },
 	[ST_MTU] = { 112, "mtu", "an MTU that the interface cannot have" },
 	[ST_NO_TUN] = { 113, "no-tun", "no /dev/net/tun: module tun not loaded" },
+	[ST_SOCKET] = { 114, "socket", "the vhost-user socket cannot be made, or is in use" },
+	[ST_PEER] = { 115, "peer", "the front end broke the vhost-user protocol" },
 	[ST_CMD_CANNOT] = { 126, "cannot-run", "the command was found and cannot be run" },
 	[ST_CMD_MISSING] = { 127, "not-found", "the command was not found" },
 };

@@ -24,6 +24,8 @@
  * @ST_QUEUES: more queues than the kernel or the file limit allows
  * @ST_MTU: an MTU that the interface cannot have
  * @ST_NO_TUN: /dev/net/tun is not there
+ * @ST_SOCKET: the vhost-user socket cannot be made, or is in use
+ * @ST_PEER: the front end broke the vhost-user protocol, or went away within a message
  * @ST_CMD_CANNOT: the command exists and cannot be run
  * @ST_CMD_MISSING: the command was not found
  * @ST_COUNT: number of values, not a status
@@ -44,6 +46,8 @@ enum status {
 	ST_QUEUES,
 	ST_MTU,
 	ST_NO_TUN,
+	ST_SOCKET,
+	ST_PEER,
 	ST_CMD_CANNOT,
 	ST_CMD_MISSING,
 	ST_COUNT

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One vhost-user device and its connection.
+ *
+ * Nothing here prints, exits or waits. What can go wrong ends the connection, with the reason in a
+ * struct failure; the caller then calls door_reset() and is ready for the next.
+ */
+#ifndef SHUNT_DOOR_H
+#define SHUNT_DOOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel.h"
+#include "lib/status.h"
+#include "memory.h"
+#include "proto.h"
+#include "wire.h"
+
+/**
+ * DOOR_RINGS_MAX - rings that a device can have: messages number them with eight bits
+ */
+#define DOOR_RINGS_MAX 256
+
+/**
+ * DOOR_RING_SIZE_MAX - descriptors that a ring can have
+ */
+#define DOOR_RING_SIZE_MAX 32768
+
+/**
+ * struct door_ring - what the front end has said of a ring, and whether the kernel runs it
+ * @started: it was kicked off by SET_VRING_KICK, and not stopped since
+ * @enabled: by SET_VRING_ENABLE
+ * @running: the kernel has it
+ * @addressed: @addr is there
+ * @num: descriptors, 0 if not said yet
+ * @base: where it starts, or stopped
+ * @addr: its parts by the front end's own addresses
+ * @kick: the eventfd, or -1; owned, as the next two
+ * @call: the eventfd, or -1
+ * @err: the eventfd, or -1
+ */
+struct door_ring {
+	bool started;
+	bool enabled;
+	bool running;
+	bool addressed;
+	unsigned int num;
+	uint32_t base;
+	struct vhost_vring_addr addr;
+	int kick;
+	int call;
+	int err;
+};
+
+struct backend;
+
+/**
+ * struct door - a device
+ * @backend: what kind of device it is
+ * @self: what the back end knows of its device
+ * @kernel: how the kernel is reached
+ * @files: open vhost devices; ring R is ring R % backend->rings_per_file of file R / that
+ * @file_count: how many
+ * @ring_count: how many rings there are
+ * @withheld: protocol features of the back end that are not offered
+ * @kernel_features: what the vhost device offers
+ * @offered: what is offered to the front end
+ * @slots: memory regions that the vhost device takes
+ *
+ * Up to here it lasts; the rest is the connection's, and empty after door_reset():
+ *
+ * @features: acknowledged
+ * @protocol: acknowledged protocol features
+ * @owned: SET_OWNER has come
+ * @status: the device status byte
+ * @memory: the guest's memory
+ * @stale: the memory before, where the kernel may not have let go of it
+ * @stale_map: the same of a single mapping
+ * @log: the dirty log
+ * @log_size: its bytes
+ * @log_fd: the eventfd that says that it was written to, or -1
+ * @kernel_acked: what the vhost devices have been told to do
+ * @rings: the rings
+ */
+struct door {
+	const struct backend *backend;
+	void *self;
+	const struct kernel *kernel;
+	const int *files;
+	unsigned int file_count;
+	unsigned int ring_count;
+	uint64_t withheld;
+	uint64_t kernel_features;
+	uint64_t offered;
+	unsigned int slots;
+
+	uint64_t features;
+	uint64_t protocol;
+	bool owned;
+	uint8_t status;
+	struct memory memory;
+	struct memory stale;
+	struct mapping stale_map;
+	struct mapping log;
+	uint64_t log_size;
+	int log_fd;
+	uint64_t kernel_acked;
+	struct door_ring rings[DOOR_RINGS_MAX];
+};
+
+/**
+ * struct backend - a kind of device
+ * @name: its name
+ * @rings_per_file: rings of one open vhost device; 0: all of them
+ * @drains: its vhost device returns all that it took before it stops, in the order it took it
+ * @protocol: protocol features that it can offer
+ * @kernel_mask: features that are passed on from the vhost device
+ * @offer: features that it has beside the vhost device's
+ * @set_features: the front end has acknowledged these; none, when a connection begins
+ * @bind: let the kernel run a ring (ring number of the device), or stop it
+ * @released: the kernel has let go of all rings at once, without @bind
+ * @config: fill in @size bytes of configuration from @offset
+ * @set_config: the guest, or a migration (@migrating), writes configuration
+ * @set_mtu: the MTU that the guest will use; ST_MTU if it cannot be
+ * @send_rarp: tell the network that this address is here now
+ *
+ * Those from @config on may be missing where @protocol lacks their feature. Each fills in @why when
+ * it fails.
+ */
+struct backend {
+	const char *name;
+	unsigned int rings_per_file;
+	bool drains;
+	uint64_t protocol;
+	uint64_t kernel_mask;
+	uint64_t (*offer)(struct door *door);
+	enum status (*set_features)(struct door *door, struct failure *why);
+	enum status (*bind)(struct door *door, unsigned int ring, bool run, struct failure *why);
+	enum status (*released)(struct door *door, struct failure *why);
+	enum status (*config)(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,
+			      struct failure *why);
+	enum status (*set_config)(struct door *door, uint32_t offset, uint32_t size,
+				  const uint8_t *bytes, bool migrating, struct failure *why);
+	enum status (*set_mtu)(struct door *door, uint64_t mtu, struct failure *why);
+	enum status (*send_rarp)(struct door *door, const uint8_t mac[6], struct failure *why);
+};
+
+/**
+ * door_init() - make a device of open vhost devices, and take ownership of them
+ * @door: all but what lasts a connection is filled in, and kernel_features and offered, which are
+ *	filled in here
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_SYSTEM.
+ */
+enum status door_init(struct door *door, struct failure *why);
+
+/**
+ * door_reset() - forget a connection: stop all rings, give back its memory and descriptors
+ * @door: the device
+ * @why: filled in on failure, after which the device is of no use any more
+ *
+ * Return: ST_OK or ST_SYSTEM.
+ */
+enum status door_reset(struct door *door, struct failure *why);
+
+/**
+ * door_end() - door_reset() for the last time
+ * @door: not to be used afterwards; the vhost devices stay open
+ */
+void door_end(struct door *door);
+
+/**
+ * door_receive() - check one message and do what it says
+ * @door: the device
+ * @message: complete; receives the reply. Descriptors that were taken over are gone from it
+ * @reply: whether there is a reply to be sent, also where the status is not ST_OK
+ * @why: filled in on failure, and also where a request was refused without ending the connection
+ *	(ST_OK is returned, and why->status is not)
+ *
+ * Return: ST_OK, or what ends the connection.
+ */
+enum status door_receive(struct door *door, struct vu_message *message, bool *reply,
+			 struct failure *why);
+
+/**
+ * message_check() - the one validator: see that a message may come, now, in this form
+ * @door: the device
+ * @message: complete
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_PEER.
+ */
+enum status message_check(const struct door *door, const struct vu_message *message,
+			  struct failure *why);
+
+/**
+ * request_name() - name of a request, for people
+ * @request: any number
+ *
+ * Return: the name, ``request`` if there is none.
+ */
+const char *request_name(uint32_t request);
+
+/*
+ * What the parts of the door have for each other. All return ST_OK, or ST_PEER or ST_SYSTEM with
+ * @why filled in.
+ */
+
+/* The file of a ring, and its number there. */
+int door_file(const struct door *door, unsigned int ring, unsigned int *index);
+
+/* An ioctl on the file of a ring; @what names it. @argument begins with the ring's number there. */
+enum status door_control(struct door *door, unsigned int ring, unsigned long request,
+			 const char *what, void *argument, struct failure *why);
+
+/* An ioctl on all files. */
+enum status door_control_all(struct door *door, unsigned long request, const char *what,
+			     void *argument, struct failure *why);
+
+/* Tell the kernel the features, VHOST_F_LOG_ALL only once there is a log. */
+enum status door_push_features(struct door *door, struct failure *why);
+
+/* Do what follows from other features, or from a log: for the kernel, and for each ring. */
+enum status door_update(struct door *door, struct failure *why);
+
+/* Have the kernel log no more, and unmap the log. */
+enum status log_drop(struct door *door, struct failure *why);
+
+/* Whether the kernel has been told to log. */
+bool door_logs(const struct door *door);
+
+/* Whether a log of @log_size bytes has room for a ring's place in it. */
+enum status ring_check_log(const struct door *door, unsigned int ring, uint64_t log_size,
+			   struct failure *why);
+
+/* Hand the kernel a ring's addresses, translated. */
+enum status ring_push_addr(struct door *door, unsigned int ring, struct failure *why);
+
+/* Hand the kernel the addresses of all rings that run. */
+enum status rings_push_addr(struct door *door, struct failure *why);
+
+/* Start or stop a ring in the kernel, as what is known of it says. */
+enum status ring_update(struct door *door, unsigned int ring, struct failure *why);
+
+/* Stop a ring in the kernel and learn its base. */
+enum status ring_stop(struct door *door, unsigned int ring, struct failure *why);
+
+/* Forget what the front end said of a ring; it does not run. @fds: also its descriptors. */
+void ring_forget(struct door_ring *ring, bool fds);
+
+/* Handlers: one request each. They are called with what message_check() has passed. */
+typedef enum status (*handler)(struct door *door, struct vu_message *message, struct failure *why);
+
+enum status on_set_vring_num(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_vring_addr(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_vring_base(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_get_vring_base(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_vring_fd(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_vring_enable(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_mem_table(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_add_mem_reg(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_rem_mem_reg(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_log_base(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_log_fd(struct door *door, struct vu_message *message, struct failure *why);
+
+#endif

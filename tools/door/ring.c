@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Rings: what the front end says of them, and handing them to the kernel.
+ *
+ * DOC: Theory of Operation
+ *
+ * The messages that describe a ring come in any order, and some while it runs. So all of them are
+ * kept, and the kernel is told at two moments: everything when the ring starts (ring_start()), and
+ * single things that change while it runs (its addresses, its eventfds).
+ *
+ * A ring runs in the kernel while it is started (from SET_VRING_KICK to GET_VRING_BASE), enabled,
+ * of known size and at known addresses, and while there is a log if it is to be logged: QEMU sends
+ * that after the kick. ring_update() makes that so after each message.
+ *
+ * A ring that is started but disabled is not looked at. The specification would have a network
+ * device go on emptying its transmit ring; drivers do not fill rings that are disabled.
+ *
+ * Where a split ring starts is the front end's word, but of a device that drains (struct backend)
+ * it is known better: at the used index. The two differ after a back end was killed: what it had
+ * taken and not returned would be lost with the base that some front ends send then (the available
+ * index).
+ *
+ * Whoever served a ring before may have been killed after it returned requests and before it told
+ * the guest, which then waits for ever; and QEMU gives the eventfd that reaches the guest after the
+ * kick that starts a ring, and throws away what came in by the one before. So there is one
+ * interrupt whenever a ring starts, and whenever one that runs gets another eventfd for calls.
+ *
+ * Addresses are kept as the front end gave them, since those of the same memory here change with
+ * each memory table.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "door.h"
+
+static bool is_packed(const struct door *door)
+{
+	return door->features >> VIRTIO_F_RING_PACKED & 1;
+}
+
+/* Bytes of the parts of a ring. Counted with the event index, which may be looked at. */
+static void part_sizes(const struct door *door, unsigned int num, uint64_t *desc, uint64_t *avail,
+		       uint64_t *used)
+{
+	*desc = 16ULL * num;
+	*avail = is_packed(door) ? 4 : 6 + 2ULL * num;
+	*used = is_packed(door) ? 4 : 6 + 8ULL * num;
+}
+
+/*
+ * What the front end gives an address in the log for is the part that the device writes. Where the
+ * descriptors of a packed ring are logged the kernel finds in the memory table.
+ */
+enum status ring_check_log(const struct door *door, unsigned int ring, uint64_t log_size,
+			   struct failure *why)
+{
+	const struct door_ring *r = &door->rings[ring];
+	uint64_t desc, avail, used;
+
+	part_sizes(door, r->num, &desc, &avail, &used);
+	if (r->addr.log_guest_addr <= UINT64_MAX - used &&
+	    (r->addr.log_guest_addr + used - 1) / VHOST_PAGE_SIZE / 8 < log_size)
+		return ST_OK;
+	return failed(why, ST_PEER, "ring %u: the log does not reach to %#llx", ring,
+		      (unsigned long long)r->addr.log_guest_addr);
+}
+
+enum status ring_push_addr(struct door *door, unsigned int ring, struct failure *why)
+{
+	const struct door_ring *r = &door->rings[ring];
+	struct vhost_vring_addr addr = { 0 };
+	uint64_t desc, avail, used, host[3];
+
+	part_sizes(door, r->num, &desc, &avail, &used);
+	if (!memory_translate(&door->memory, r->addr.desc_user_addr, desc, &host[0]) ||
+	    !memory_translate(&door->memory, r->addr.avail_user_addr, avail, &host[1]) ||
+	    !memory_translate(&door->memory, r->addr.used_user_addr, used, &host[2]))
+		return failed(why, ST_PEER, "ring %u is not in one piece in the guest's memory",
+			      ring);
+	addr.desc_user_addr = host[0];
+	addr.avail_user_addr = host[1];
+	addr.used_user_addr = host[2];
+	if (r->addr.flags & 1U << VHOST_VRING_F_LOG && door_logs(door)) {
+		enum status status = ring_check_log(door, ring, door->log_size, why);
+
+		if (status)
+			return status;
+		addr.flags = 1U << VHOST_VRING_F_LOG;
+		addr.log_guest_addr = r->addr.log_guest_addr;
+	}
+	return door_control(door, ring, VHOST_SET_VRING_ADDR, "VHOST_SET_VRING_ADDR", &addr, why);
+}
+
+enum status rings_push_addr(struct door *door, struct failure *why)
+{
+	enum status status = ST_OK;
+
+	for (unsigned int i = 0; !status && i < door->ring_count; i++)
+		if (door->rings[i].running)
+			status = ring_push_addr(door, i, why);
+	return status;
+}
+
+static enum status push_fd(struct door *door, unsigned int ring, unsigned long request,
+			   const char *what, int fd, struct failure *why)
+{
+	struct vhost_vring_file file = { .fd = fd };
+
+	return door_control(door, ring, request, what, &file, why);
+}
+
+/* Of a split ring whose device drains: go on at the used index, wherever the front end would. */
+static enum status find_base(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_ring *r = &door->rings[ring];
+	uint64_t host;
+	uint16_t used;
+
+	if (is_packed(door) || !door->backend->drains)
+		return ST_OK;
+	/* The index comes after the flags. */
+	if (!memory_translate(&door->memory, r->addr.used_user_addr, 4, &host))
+		return failed(why, ST_PEER, "ring %u is not in the guest's memory", ring);
+	if (door->kernel->peek(door->kernel->self, (void *)(uintptr_t)(host + 2), &used,
+			       sizeof(used)) != sizeof(used))
+		return failed(why, ST_PEER, "ring %u cannot be read: %s", ring, strerror(errno));
+	r->base = door->features >> VIRTIO_F_VERSION_1 & 1 ? le16toh(used) : used;
+	return ST_OK;
+}
+
+/* The kernel has seen that it is an eventfd; one that is full is not waited for. */
+static void interrupt(const struct door_ring *ring)
+{
+	struct pollfd room = { .fd = ring->call, .events = POLLOUT };
+	const struct timespec now = { 0 };
+	const uint64_t once = 1;
+
+	if (ppoll(&room, 1, &now, NULL) == 1 && room.revents & POLLOUT &&
+	    write(ring->call, &once, sizeof(once)) < 0)
+		return;
+}
+
+static enum status ring_start(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_ring *r = &door->rings[ring];
+	struct vhost_vring_state num = { .num = r->num }, base = { 0 };
+	enum status status;
+
+	if (!is_packed(door) && r->num & (r->num - 1))
+		return failed(why, ST_PEER, "ring %u: %u descriptors are no power of two", ring,
+			      r->num);
+	if (!is_packed(door) && r->base > UINT16_MAX)
+		return failed(why, ST_PEER, "ring %u: base %#x", ring, r->base);
+	status = find_base(door, ring, why);
+	base.num = r->base;
+	if (!status)
+		status = door_control(door, ring, VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM", &num,
+				      why);
+	if (!status)
+		status = door_control(door, ring, VHOST_SET_VRING_BASE, "VHOST_SET_VRING_BASE",
+				      &base, why);
+	if (!status)
+		status = ring_push_addr(door, ring, why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", r->err,
+				 why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL", r->call,
+				 why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", r->kick,
+				 why);
+	if (!status)
+		status = door->backend->bind(door, ring, true, why);
+	if (status)
+		return status;
+	r->running = true;
+	interrupt(r);
+	return ST_OK;
+}
+
+enum status ring_stop(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_ring *r = &door->rings[ring];
+	struct vhost_vring_state base = { 0 };
+	enum status status;
+
+	if (!r->running)
+		return ST_OK;
+	status = door->backend->bind(door, ring, false, why);
+	if (status)
+		return status;
+	r->running = false;
+	status = door_control(door, ring, VHOST_GET_VRING_BASE, "VHOST_GET_VRING_BASE", &base, why);
+	if (!status)
+		r->base = base.num;
+	return status;
+}
+
+enum status ring_update(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_ring *r = &door->rings[ring];
+	bool enabled = r->enabled || !(door->features >> VU_F_PROTOCOL_FEATURES & 1);
+	bool waits = r->addr.flags & 1U << VHOST_VRING_F_LOG &&
+		     door->features >> VHOST_F_LOG_ALL & 1 && !door->log.start;
+	bool wanted = r->started && enabled && r->num && r->addressed && !waits;
+
+	if (wanted && !r->running)
+		return ring_start(door, ring, why);
+	if (!wanted && r->running)
+		return ring_stop(door, ring, why);
+	return ST_OK;
+}
+
+static void replace_fd(int *old, int fd)
+{
+	if (*old >= 0)
+		close(*old);
+	*old = fd;
+}
+
+void ring_forget(struct door_ring *ring, bool fds)
+{
+	replace_fd(&ring->kick, -1);
+	if (fds) {
+		replace_fd(&ring->call, -1);
+		replace_fd(&ring->err, -1);
+	}
+	*ring = (struct door_ring){ .kick = -1, .call = ring->call, .err = ring->err };
+}
+
+enum status on_set_vring_num(struct door *door, struct vu_message *message, struct failure *why)
+{
+	const struct vhost_vring_state *state = &message->body.state;
+
+	if (!state->num || state->num > DOOR_RING_SIZE_MAX)
+		return failed(why, ST_PEER, "ring %u: %u descriptors", state->index, state->num);
+	door->rings[state->index].num = state->num;
+	return ring_update(door, state->index, why);
+}
+
+enum status on_set_vring_addr(struct door *door, struct vu_message *message, struct failure *why)
+{
+	const struct vhost_vring_addr *addr = &message->body.addr;
+	struct door_ring *ring = &door->rings[addr->index];
+
+	if (addr->flags & ~(1U << VHOST_VRING_F_LOG))
+		return failed(why, ST_PEER, "ring %u: flags %#x", addr->index, addr->flags);
+	ring->addr = *addr;
+	ring->addressed = true;
+	if (ring->running) {
+		enum status status = ring_push_addr(door, addr->index, why);
+
+		if (status)
+			return status;
+	}
+	return ring_update(door, addr->index, why);
+}
+
+enum status on_set_vring_base(struct door *door, struct vu_message *message, struct failure *why)
+{
+	(void)why;
+	door->rings[message->body.state.index].base = message->body.state.num;
+	return ST_OK;
+}
+
+/*
+ * Stops the ring; what comes next for it begins with a new kick. Its other eventfds stay. With the
+ * last ring goes the log, since QEMU's does: there is another one when it starts them again.
+ */
+enum status on_get_vring_base(struct door *door, struct vu_message *message, struct failure *why)
+{
+	unsigned int index = message->body.state.index;
+	struct door_ring *ring = &door->rings[index];
+	bool known = ring->running;
+	enum status status;
+
+	status = ring_stop(door, index, why);
+	if (!status && known)
+		status =
+			push_fd(door, index, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", -1, why);
+	if (status)
+		return status;
+	ring->started = false;
+	replace_fd(&ring->kick, -1);
+	message->body.state.num = ring->base;
+	for (unsigned int i = 0; i < door->ring_count; i++)
+		if (door->rings[i].started)
+			return ST_OK;
+	return log_drop(door, why);
+}
+
+/* SET_VRING_KICK, SET_VRING_CALL and SET_VRING_ERR. */
+enum status on_set_vring_fd(struct door *door, struct vu_message *message, struct failure *why)
+{
+	unsigned int index = message->body.u64 & VU_RING_MASK;
+	struct door_ring *ring = &door->rings[index];
+	unsigned long request;
+	enum status status = ST_OK;
+	int *place, old;
+
+	/* That would be a ring that is looked at without end, which the kernel does not do. */
+	if (message->head.request == VU_SET_VRING_KICK && message->body.u64 & VU_RING_NO_FD)
+		return failed(why, ST_PEER, "ring %u: no eventfd for kicks", index);
+
+	switch (message->head.request) {
+	case VU_SET_VRING_KICK:
+		place = &ring->kick;
+		request = VHOST_SET_VRING_KICK;
+		break;
+	case VU_SET_VRING_CALL:
+		place = &ring->call;
+		request = VHOST_SET_VRING_CALL;
+		break;
+	default:
+		place = &ring->err;
+		request = VHOST_SET_VRING_ERR;
+	}
+	old = *place;
+	*place = message_take_fd(message);
+	if (ring->running)
+		status = push_fd(door, index, request, request_name(message->head.request), *place,
+				 why);
+	if (old >= 0)
+		close(old);
+	if (status)
+		return status;
+	if (ring->running && place == &ring->call)
+		interrupt(ring);
+	if (message->head.request == VU_SET_VRING_KICK)
+		ring->started = true;
+	return ring_update(door, index, why);
+}
+
+enum status on_set_vring_enable(struct door *door, struct vu_message *message, struct failure *why)
+{
+	const struct vhost_vring_state *state = &message->body.state;
+
+	if (state->num > 1)
+		return failed(why, ST_PEER, "ring %u: enable is %u", state->index, state->num);
+	door->rings[state->index].enabled = state->num;
+	return ring_update(door, state->index, why);
+}
