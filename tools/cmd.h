@@ -46,6 +46,7 @@ struct object {
 extern const struct object net_object;
 
 int net_exec(const struct context *context, int argc, char **argv);
+int net_serve(const struct context *context, int argc, char **argv);
 int net_show(const struct context *context, int argc, char **argv);
 
 /**

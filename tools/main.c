@@ -12,6 +12,18 @@ static const struct object *const objects[] = {
 	NULL,
 };
 
+/*
+ * Names under which the program is a single verb. The JSON descriptors of vhost-user back ends
+ * (tools/vhost-user/) name a program, and leave no place for an object and a verb.
+ */
+static const struct alias {
+	const char *name;
+	int (*run)(const struct context *context, int argc, char **argv);
+} aliases[] = {
+	{ "shunt-vhost-user-net", net_serve },
+	{ NULL, NULL },
+};
+
 int complain(const struct failure *why)
 {
 	fprintf(stderr, "shunt: %s\n", why->text);
@@ -117,8 +129,14 @@ static int finish_output(int code)
 int main(int argc, char **argv)
 {
 	struct context context = { 0 };
+	const char *name = argc ? strrchr(argv[0], '/') : NULL;
 	struct failure why;
 	int at = 1;
+
+	name = name ? name + 1 : argc ? argv[0] : "";
+	for (const struct alias *alias = aliases; alias->name; alias++)
+		if (!strcmp(name, alias->name))
+			return finish_output(alias->run(&context, argc, argv));
 
 	for (; at < argc && argv[at][0] == '-'; at++) {
 		if (!strcmp(argv[at], "-j") || !strcmp(argv[at], "--json")) {

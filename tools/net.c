@@ -9,6 +9,12 @@ static const struct verb verbs[] = {
 	  "[--bridge BRIDGE] [--tap NAME] [--queues N] [--mtu BYTES]\n"
 	  "      [--device PATH] [--require FEATURE[,FEATURE]...] -- COMMAND [ARGUMENT]...",
 	  "make a TAP, open the device, and run COMMAND with both", net_exec },
+	{ "serve",
+	  "--socket-path PATH | --fd FD [--print-capabilities]\n"
+	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]\n"
+	  "      [--bridge BRIDGE] [--tap NAME] [--queues N] [--mtu BYTES] [--mac ADDRESS]\n"
+	  "      [--device PATH] [--require FEATURE[,FEATURE]...]",
+	  "be a vhost-user network device for any VMM, with a TAP and the device", net_serve },
 	{ "show", "[-j] [-p]", "list open shunt net devices, with their rings and counters",
 	  net_show },
 	{ NULL, NULL, NULL, NULL },

@@ -38,6 +38,28 @@ test_abbreviated_words_are_101() {
 	refused 101 "$SHUNT" net sh
 }
 
+test_serve_without_a_socket_is_101() {
+	refused 101 "$SHUNT" net serve
+	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --fd 3
+	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" too-much
+	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --frob
+	refused 101 "$SHUNT" -j net serve --socket-path "$WORK/s"
+}
+
+test_serve_for_unknown_users_is_101() {
+	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --user no-such-user
+	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --user nobody:no-such-group
+	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --mac 52:54:00:12:34
+	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --mac 53:54:00:12:34:56
+}
+
+test_a_socket_that_cannot_be_made_is_114() {
+	: >"$WORK/file"
+	refused 114 "$SHUNT" net serve --device "$SHUNT_DEV" --socket-path "$WORK/file"
+	refused 114 "$SHUNT" net serve --device "$SHUNT_DEV" --socket-path "$WORK/no/dir"
+	refused 114 "$SHUNT" net serve --device "$SHUNT_DEV" --fd 99
+}
+
 test_JSON_of_exec_is_101() {
 	refused 101 "$SHUNT" -j net exec --device "$SHUNT_DEV" -- true
 }
@@ -59,6 +81,8 @@ test_what_is_not_a_number_is_102() {
 	for bad in x 2x '' ' 2' -1 +1 0x2 1.5 0 99999999999 999999999999999999999; do
 		refused 102 exec_ --queues "$bad" -- true
 	done
+	refused 102 "$SHUNT" net serve --fd x
+	refused 102 "$SHUNT" net serve --socket-path "$WORK/s" --socket-mode 888
 	refused 102 exec_ --mtu x -- true
 	refused 102 exec_ --mtu 0 -- true
 }
@@ -144,6 +168,7 @@ test_a_name_in_use_is_110() {
 
 test_too_many_queues_is_111() {
 	refused 111 exec_ --queues 257 -- true
+	refused 111 "$SHUNT" net serve --socket-path "$WORK/s" --queues 129
 	refused 111 exec_ --queues 1000000000 -- true
 }
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Giving up what is not needed any more, before anything is read from a front end. */
+#ifndef SHUNT_DOOR_JAIL_H
+#define SHUNT_DOOR_JAIL_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/status.h"
+
+/**
+ * struct jail - what is left to the process
+ * @uid: user that it becomes, if it is root
+ * @gid: group that it becomes, if it is root
+ * @ioctls: requests that its back end makes, beside those of all vhost devices
+ * @ioctl_count: how many
+ */
+struct jail {
+	uid_t uid;
+	gid_t gid;
+	const unsigned long *ioctls;
+	size_t ioctl_count;
+};
+
+/**
+ * jail_raise_limits() - have room for all descriptors and pinned pages that there will be
+ * @files: descriptors
+ * @locked: bytes of pages that the kernel pins for the rings
+ *
+ * As far as it may. Where that is not enough, the kernel runs rings that are not pinned, and
+ * messages with more descriptors end their connection.
+ */
+void jail_raise_limits(unsigned int files, size_t locked);
+
+/**
+ * jail_enter() - drop user, groups and capabilities, and allow few system calls
+ * @jail: what is left
+ * @why: filled in on failure
+ *
+ * From here on any other system call kills the process.
+ *
+ * Return: ST_OK, ST_PRIVILEGE or ST_SYSTEM.
+ */
+enum status jail_enter(const struct jail *jail, struct failure *why);
+
+#endif
