@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * door_fuzz.c - messages under libFuzzer
+ *
+ * An input is a sequence of messages. A message is its request, flags, size and descriptors, each
+ * a byte that chooses among likely and unlikely ones, and then the words of its body, each a byte
+ * that chooses a number, or eight bytes of its own. So a byte that changes makes another message,
+ * not noise, and rings come to run.
+ *
+ * Seen to hold: the made-up kernel is never asked what it must not be (fake.c); after a message
+ * that was refused, and at the end, a reset leaves nothing; no descriptor is leaked.
+ */
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "door/net.h"
+#include "door/wire.h"
+#include "fake.h"
+
+#define PAIRS	    2
+#define MEMORY_SIZE (1ul << 20)
+
+static const uint8_t *input, *input_end;
+
+static uint8_t take8(void)
+{
+	return input < input_end ? *input++ : 0;
+}
+
+static uint64_t take64(void)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < 8; i++)
+		value = value << 8 | take8();
+	return value;
+}
+
+/* Numbers that mean something somewhere. */
+static uint64_t word(uint64_t offered)
+{
+	static const uint64_t some[] = { 256,
+					 1024,
+					 0x1000,
+					 0x2000,
+					 0x8000,
+					 0x10000,
+					 MEMORY_SIZE,
+					 2 * MEMORY_SIZE,
+					 MEMORY_SIZE - 1,
+					 0x7f0000000000,
+					 0x7f0000001000,
+					 0x7f0000008000,
+					 0x7f0000100000,
+					 UINT64_MAX,
+					 INT64_MAX,
+					 UINT32_MAX,
+					 1ull << 32 | 1,
+					 256ull << 32,
+					 256ull << 32 | 1,
+					 256ull << 32 | 2,
+					 256ull << 32 | 3,
+					 1ull << 32,
+					 1ull << 32 | 2,
+					 1ull << 32 | 3,
+					 0x100,
+					 0x101,
+					 UINT64_MAX - 0xfff,
+					 VU_CONFIG_MAX };
+	uint8_t choice = take8();
+
+	if (choice < 64)
+		return choice;
+	if (choice == 255)
+		return take64();
+	if (choice == 254)
+		return offered;
+	if (choice == 253)
+		return offered & ~take64();
+	return some[choice % (sizeof(some) / sizeof(some[0]))];
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "%s\n", what);
+	abort();
+}
+
+static int memory_fd, event_fd, small_fd;
+
+static int some_fd(void)
+{
+	switch (take8() % 8) {
+	case 0:
+		return dup(small_fd);
+	case 1:
+	case 2:
+		return dup(event_fd);
+	default:
+		return dup(memory_fd);
+	}
+}
+
+/* What a request's body usually is, so that most are of the right size. */
+static uint32_t usual_size(uint32_t request, uint8_t count)
+{
+	switch (request) {
+	case VU_SET_FEATURES:
+	case VU_SET_PROTOCOL_FEATURES:
+	case VU_SET_VRING_KICK:
+	case VU_SET_VRING_CALL:
+	case VU_SET_VRING_ERR:
+	case VU_SET_VRING_NUM:
+	case VU_SET_VRING_BASE:
+	case VU_GET_VRING_BASE:
+	case VU_SET_VRING_ENABLE:
+	case VU_SEND_RARP:
+	case VU_NET_SET_MTU:
+	case VU_SET_STATUS:
+		return 8;
+	case VU_SET_VRING_ADDR:
+	case VU_ADD_MEM_REG:
+	case VU_REM_MEM_REG:
+		return 40;
+	case VU_SET_LOG_BASE:
+		return 16;
+	case VU_SET_MEM_TABLE:
+		return VU_TABLE_HEAD + 32u * count;
+	case VU_GET_CONFIG:
+	case VU_SET_CONFIG:
+		return VU_CONFIG_HEAD + count;
+	default:
+		return 0;
+	}
+}
+
+static void make_message(struct vu_message *message, const struct door *door)
+{
+	uint8_t how = take8(), count = take8();
+	uint64_t offered;
+
+	message_init(message);
+	message->head.request = take8();
+	offered = message->head.request == VU_SET_PROTOCOL_FEATURES ? door->backend->protocol :
+								      door->offered;
+	message->head.flags = how & 1 ? VU_VERSION | VU_NEED_REPLY : VU_VERSION;
+	if ((how & 0xe) == 0xe)
+		message->head.flags = take8();
+	message->head.size = usual_size(message->head.request, count & 31);
+	if ((how & 0x70) == 0x70)
+		message->head.size = (uint32_t)word(0);
+	/* What wire_receive() would not let through. */
+	if (message->head.size > sizeof(message->body))
+		message->head.size = sizeof(message->body);
+	for (uint32_t at = 0; at < message->head.size; at += 8) {
+		uint64_t value = word(offered);
+
+		memcpy((char *)&message->body + at, &value,
+		       message->head.size - at < 8 ? message->head.size - at : 8);
+	}
+	message->fd_count = how & 0x80 ? count & 31 : count >> 5 & 1;
+	for (unsigned int i = 0; i < message->fd_count; i++)
+		message->fds[i] = some_fd();
+	message->got = sizeof(message->head) + message->head.size;
+}
+
+/* One message that has to be taken, as most sessions begin. */
+static void say(struct door *door, uint32_t request, const void *body, uint32_t size, int fd)
+{
+	struct vu_message message;
+	struct failure why;
+	bool reply;
+
+	message_init(&message);
+	message.head = (struct vu_header){ request, VU_VERSION, size };
+	memcpy(&message.body, body, size);
+	if (fd >= 0)
+		message.fds[message.fd_count++] = dup(fd);
+	if (door_receive(door, &message, &reply, &why))
+		die(why.text);
+	message_clear(&message);
+}
+
+/* Some rings that run, in one region of memory. */
+static void begin(struct door *door, uint8_t how)
+{
+	union vu_body body = { 0 };
+	uint64_t number;
+
+	if (!(how & 1))
+		return;
+	say(door, VU_SET_PROTOCOL_FEATURES, &door->backend->protocol, 8, -1);
+	say(door, VU_SET_OWNER, &body, 0, -1);
+	if (!(how & 2))
+		return;
+	number = how & 4 ? door->offered : door->offered & ~(1ull << VIRTIO_F_RING_PACKED);
+	say(door, VU_SET_FEATURES, &number, 8, -1);
+	body.table.count = 1;
+	body.table.regions[0] = (struct vu_region){ 0, MEMORY_SIZE, 0x7f0000000000, 0 };
+	say(door, VU_SET_MEM_TABLE, &body, VU_TABLE_HEAD + 32, memory_fd);
+	for (uint64_t i = 0; i < (how >> 4 & 3); i++) {
+		body.state = (struct vhost_vring_state){ (uint32_t)i, 256 };
+		say(door, VU_SET_VRING_NUM, &body, 8, -1);
+		body.addr = (struct vhost_vring_addr){ .index = (uint32_t)i,
+						       .flags = how >> 3 & 1,
+						       .desc_user_addr = 0x7f0000001000,
+						       .avail_user_addr = 0x7f0000008000,
+						       .used_user_addr = 0x7f0000010000 };
+		say(door, VU_SET_VRING_ADDR, &body, sizeof(body.addr), -1);
+		say(door, VU_SET_VRING_KICK, &i, 8, event_fd);
+		body.state.num = 1;
+		say(door, VU_SET_VRING_ENABLE, &body, 8, -1);
+	}
+}
+
+/* The input as it is, over a socket. */
+static void as_bytes(struct door *door)
+{
+	struct vu_message message;
+	struct failure why;
+	bool reply;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		die("cannot make sockets");
+	if (input < input_end &&
+	    send(pair[0], input, (size_t)(input_end - input), MSG_DONTWAIT) < 0)
+		die("cannot send");
+	input = input_end;
+	shutdown(pair[0], SHUT_WR);
+	message_init(&message);
+	while (wire_receive(pair[1], &message, &why) == WIRE_MESSAGE) {
+		if (door_receive(door, &message, &reply, &why))
+			break;
+		if (reply && wire_reply(pair[1], &message, &why))
+			break;
+		message_clear(&message);
+	}
+	message_clear(&message);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void reset(struct door *door, const struct fake *fake)
+{
+	struct failure why;
+
+	if (door_reset(door, &why))
+		die(why.text);
+	if (!fake_is_new(fake))
+		die("the kernel still has something");
+}
+
+/* The lowest number that is free tells of a leak. */
+static int next_fd(void)
+{
+	int fd = dup(small_fd);
+
+	close(fd);
+	return fd;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	memory_fd = memfd_create("memory", MFD_CLOEXEC);
+	small_fd = memfd_create("small", MFD_CLOEXEC);
+	event_fd = eventfd(0, EFD_CLOEXEC);
+	if (memory_fd < 0 || small_fd < 0 || event_fd < 0 ||
+	    ftruncate(memory_fd, 2 * MEMORY_SIZE) || ftruncate(small_fd, 100))
+		die("cannot make files");
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const int files[PAIRS] = { FAKE_VHOST, FAKE_VHOST + 1 };
+	static struct fake fake;
+	static struct door door;
+	struct tap tap = { .name = "tap", .queues = FAKE_FILES };
+	struct door_net net = { .tap = &tap, .mtu = 1500 };
+	int fd = next_fd();
+	struct failure why;
+	uint8_t start;
+
+	input = data;
+	input_end = data + size;
+	fake_init(&fake);
+	for (int i = 0; i < FAKE_FILES; i++)
+		tap.fds[i] = FAKE_TAP + i;
+	memset(&door, 0, sizeof(door));
+	door.backend = &door_net_backend;
+	door.self = &net;
+	door.kernel = &fake.kernel;
+	door.files = files;
+	door.file_count = PAIRS;
+	door.ring_count = 2 * PAIRS;
+	door.slots = FAKE_REGIONS;
+	if (door_net_init(&net, &fake.kernel, &why) || door_init(&door, &why))
+		die(why.text);
+
+	/* Most sessions begin well. */
+	start = take8();
+	begin(&door, start);
+	if (start >> 6 == 3)
+		as_bytes(&door);
+	while (input < input_end) {
+		struct vu_message message;
+		enum status status;
+		bool reply;
+
+		make_message(&message, &door);
+		status = door_receive(&door, &message, &reply, &why);
+		if (reply && message.head.size > sizeof(message.body))
+			die("a reply that is too long");
+		message_clear(&message);
+		if (status) {
+			if (status == ST_OK || !why.text[0])
+				die("no reason");
+			reset(&door, &fake);
+			begin(&door, start);
+		} else {
+			fake_check(&fake);
+		}
+	}
+	reset(&door, &fake);
+	door_end(&door);
+	if (next_fd() != fd)
+		die("a descriptor was leaked");
+	return 0;
+}

@@ -1,0 +1,521 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * door_serve.c - the loop around the door: sockets, connections, signals, and the jail
+ *
+ * Each case forks a server with a made-up kernel (fake.h) and connects to it. Without sanitizers,
+ * which make system calls that the jail does not allow.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "door/jail.h"
+#include "door/serve.h"
+#include "front.h"
+#include "ktap.h"
+
+static struct front front;
+static char dir[] = "/tmp/door_serve.XXXXXX";
+static char path[64];
+
+static void say(const struct failure *what)
+{
+	fprintf(stderr, "# server: %s\n", what->text);
+}
+
+/* A server in a child. @pipe_in: if there, what it says goes there. */
+static pid_t start(const struct door_socket *socket, bool jailed, int said)
+{
+	pid_t pid = kt_sys(fork());
+	struct failure why;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	front_make(&front, 1);
+	if (said >= 0)
+		dup2(said, 2);
+	if (signals_prepare(&why))
+		_exit(9);
+	if (jailed) {
+		const struct jail jail = { 65534, 65534, NULL, 0 };
+
+		if (jail_enter(&jail, &why)) {
+			fprintf(stderr, "# %s\n", why.text);
+			_exit(8);
+		}
+	}
+	if (serve(&front.door, socket, say, &why)) {
+		say(&why);
+		_exit(7);
+	}
+	door_end(&front.door);
+	_exit(fake_is_new(&front.fake) ? 0 : 6);
+}
+
+static void make_path(const char *name)
+{
+	kt_check(mkdtemp(dir), "mkdtemp: %m");
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+}
+
+static void remove_path(void)
+{
+	unlink(path);
+	rmdir(dir);
+}
+
+static pid_t serve_path(bool jailed, int said)
+{
+	struct door_socket socket;
+	struct failure why;
+	pid_t pid;
+
+	make_path("socket");
+	kt_check(!socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &socket, &why), "%s", why.text);
+	pid = start(&socket, jailed, said);
+	close(socket.fd);
+	return pid;
+}
+
+static int connect_path(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = kt_sys(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	strcpy(address.sun_path, path);
+	kt_sys(connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	return fd;
+}
+
+static void tell(int fd, uint32_t request, const void *body, uint32_t size, int with)
+{
+	struct front as = { .mine = fd };
+
+	front_send(&as, request, VU_VERSION, body, size, &with, with >= 0);
+}
+
+/* Whether something comes within two seconds; what it is then, the caller reads. */
+static bool comes(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	return poll(&poll_fd, 1, 2000) > 0;
+}
+
+static bool answers(int fd)
+{
+	struct front as = { .mine = fd };
+	union vu_body body;
+
+	tell(fd, VU_GET_FEATURES, NULL, 0, -1);
+	return comes(fd) && front_reply(&as, &body) == 8 && body.u64;
+}
+
+static void ends_well(pid_t pid)
+{
+	int status;
+
+	kt_sys(kill(pid, SIGTERM));
+	kt_sys(waitpid(pid, &status, 0));
+	kt_check(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
+}
+
+static void comes_and_goes(long arg)
+{
+	pid_t pid = serve_path(false, -1);
+
+	(void)arg;
+	for (unsigned int i = 0; i < 5; i++) {
+		int fd = connect_path();
+
+		kt_check(answers(fd), "no answer at connection %u", i);
+		close(fd);
+	}
+	ends_well(pid);
+	remove_path();
+}
+
+static void waits_for_its_turn(long arg)
+{
+	pid_t pid = serve_path(false, -1);
+	int first = connect_path(), second;
+
+	(void)arg;
+	kt_check(answers(first), "no answer");
+	second = connect_path();
+	tell(second, VU_GET_FEATURES, NULL, 0, -1);
+	kt_check(answers(first), "no answer to the first");
+	kt_check(recv(second, &(char){ 0 }, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN,
+		 "the second is served");
+	close(first);
+	kt_check(comes(second), "the second is not served");
+	ends_well(pid);
+	remove_path();
+}
+
+static void says_why_a_connection_ended(long arg)
+{
+	char text[256] = "";
+	int said[2], fd;
+	pid_t pid;
+
+	(void)arg;
+	kt_sys(pipe(said));
+	pid = serve_path(false, said[1]);
+	fd = connect_path();
+	tell(fd, 99, NULL, 0, -1);
+	kt_check(comes(fd) && !recv(fd, text, 1, 0), "the connection goes on");
+	kt_check(comes(said[0]) && read(said[0], text, sizeof(text) - 1) > 0, "nothing was said");
+	kt_check(strstr(text, "request 99 is unknown"), "%s", text);
+	close(fd);
+	fd = connect_path();
+	kt_check(answers(fd), "the next one is not served");
+	ends_well(pid);
+	remove_path();
+}
+
+static void says_no_more_than_a_log_can_take(long arg)
+{
+	unsigned int lines = 0;
+	int said[2];
+	ssize_t got;
+	char text[4096];
+	pid_t pid;
+
+	(void)arg;
+	kt_sys(pipe(said));
+	kt_sys(fcntl(said[0], F_SETFL, O_NONBLOCK));
+	pid = serve_path(false, said[1]);
+	for (unsigned int i = 0; i < 300; i++) {
+		int fd = connect_path();
+
+		tell(fd, 99, NULL, 0, -1);
+		kt_check(comes(fd), "the connection goes on");
+		close(fd);
+	}
+	while ((got = read(said[0], text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < got; i++)
+			lines += text[i] == '\n';
+	kt_check(lines >= 20 && lines < 100, "%u lines", lines);
+	ends_well(pid);
+	remove_path();
+}
+
+static void ends_at_once_by_a_signal(long number)
+{
+	struct vu_header half = { VU_SET_FEATURES, VU_VERSION, 8 };
+	pid_t pid = serve_path(false, -1);
+	int fd = connect_path(), status;
+
+	kt_check(answers(fd), "no answer");
+	/* In the middle of a message. */
+	kt_sys(send(fd, &half, 5, 0));
+	usleep(50000);
+	kt_sys(kill(pid, (int)number));
+	kt_check(comes(fd), "still there");
+	kt_sys(waitpid(pid, &status, 0));
+	kt_check(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
+	remove_path();
+}
+
+/* Where there is always something to be read, poll() does not wait, and lets no signal in. */
+static void ends_under_a_flood(long arg)
+{
+	pid_t pid = serve_path(false, -1), sender;
+	int fd = connect_path();
+
+	(void)arg;
+	kt_check(answers(fd), "no answer");
+	sender = kt_sys(fork());
+	if (!sender) {
+		const struct vu_header owner = { VU_SET_OWNER, VU_VERSION, 0 };
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (send(fd, &owner, sizeof(owner), MSG_NOSIGNAL) > 0)
+			;
+		_exit(0);
+	}
+	usleep(100000);
+	ends_well(pid);
+	kt_sys(waitpid(sender, NULL, 0));
+	close(fd);
+	remove_path();
+}
+
+/* The last descriptor of a connection with SO_LINGER: its close() waits for who does not read. */
+static int lingering(int *reader)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	const struct linger linger = { 1, 600 };
+	socklen_t size = sizeof(address);
+	int listener = kt_sys(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int fd = kt_sys(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	kt_sys(bind(listener, (struct sockaddr *)&address, size));
+	kt_sys(listen(listener, 1));
+	kt_sys(getsockname(listener, (struct sockaddr *)&address, &size));
+	kt_sys(connect(fd, (struct sockaddr *)&address, size));
+	*reader = kt_sys(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	kt_sys(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	while (send(fd, path, sizeof(path), MSG_DONTWAIT) > 0)
+		;
+	close(listener);
+	return fd;
+}
+
+static void ends_while_it_hangs(long arg)
+{
+	pid_t pid = serve_path(false, -1);
+	int fd = connect_path(), reader, last = lingering(&reader);
+	uint64_t ring = 0;
+
+	(void)arg;
+	kt_check(answers(fd), "no answer");
+	/* The server's descriptor is to be the last one, or it is this close() that hangs. */
+	kt_sys(kill(pid, SIGSTOP));
+	tell(fd, VU_SET_VRING_CALL, &ring, sizeof(ring), last);
+	close(last);
+	kt_sys(kill(pid, SIGCONT));
+	usleep(300000);
+	ends_well(pid);
+	close(reader);
+	close(fd);
+	remove_path();
+}
+
+static void takes_an_inherited_socket(long arg)
+{
+	struct door_socket socket;
+	struct failure why;
+	int pair[2], status;
+	pid_t pid;
+
+	(void)arg;
+	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	kt_check(!socket_take(pair[1], &socket, &why) && !socket.listening, "%s", why.text);
+	pid = start(&socket, false, -1);
+	close(pair[1]);
+	kt_check(answers(pair[0]), "no answer");
+	/* The end of this one is the end. The child holds its own end open, not ours. */
+	kt_sys(shutdown(pair[0], SHUT_RDWR));
+	kt_sys(waitpid(pid, &status, 0));
+	kt_check(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
+
+	kt_check(socket_take(99, &socket, &why) == ST_SOCKET, "a closed descriptor");
+	kt_check(socket_take(2, &socket, &why) == ST_SOCKET, "no socket");
+	kt_sys(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
+	kt_check(socket_take(pair[0], &socket, &why) == ST_SOCKET, "a datagram socket");
+}
+
+static void replaces_dead_sockets_only(long arg)
+{
+	struct door_socket first, second;
+	char long_path[200];
+	struct failure why;
+	struct stat st;
+
+	(void)arg;
+	make_path("socket");
+	kt_check(!socket_make(path, (uid_t)-1, (gid_t)-1, 0640, &first, &why), "%s", why.text);
+	kt_sys(stat(path, &st));
+	kt_check((st.st_mode & 0777) == 0640, "mode %o", st.st_mode);
+	kt_check(socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
+		 "a live one was replaced");
+	close(first.fd);
+	kt_check(!socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &second, &why), "%s", why.text);
+	close(second.fd);
+	unlink(path);
+	close(kt_sys(open(path, O_CREAT | O_WRONLY, 0600)));
+	kt_check(socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
+		 "a file was replaced");
+	kt_sys(stat(path, &st));
+	kt_check(S_ISREG(st.st_mode), "the file is gone");
+	memset(long_path, 'x', sizeof(long_path) - 1);
+	long_path[sizeof(long_path) - 1] = '\0';
+	kt_check(socket_make(long_path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
+		 "a path that is too long");
+	remove_path();
+}
+
+/* The owner of the socket's file can be somebody else, who may connect then. */
+static void gives_the_socket_away(long arg)
+{
+	struct door_socket made;
+	struct failure why;
+	struct stat st;
+
+	(void)arg;
+	if (geteuid())
+		kt_skip("giving files away takes root");
+	make_path("socket");
+	kt_check(!socket_make(path, 65534, 65533, 0600, &made, &why), "%s", why.text);
+	kt_sys(stat(path, &st));
+	kt_check(S_ISSOCK(st.st_mode) && st.st_uid == 65534 && st.st_gid == 65533,
+		 "mode %o, owner %u, group %u", st.st_mode, st.st_uid, st.st_gid);
+	close(made.fd);
+	remove_path();
+}
+
+/* All that a front end makes the door do, can be done in the jail. */
+static void works_in_the_jail(long arg)
+{
+	uint64_t features = 1ull << VU_F_PROTOCOL_FEATURES | 1ull << VHOST_F_LOG_ALL |
+			    1ull << VIRTIO_F_VERSION_1;
+	union vu_body body = { 0 };
+	struct front as = { 0 };
+	pid_t pid;
+
+	(void)arg;
+	if (geteuid())
+		kt_skip("needs root, to become somebody else");
+	pid = serve_path(true, -1);
+	for (unsigned int round = 0; round < 2; round++) {
+		int fd = as.mine = connect_path(), memory = front_file(1 << 20);
+		int event = kt_sys(eventfd(0, EFD_CLOEXEC));
+
+		kt_check(answers(fd), "no answer");
+		body.u64 = door_net_backend.protocol;
+		tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
+		tell(fd, VU_SET_OWNER, NULL, 0, -1);
+		tell(fd, VU_SET_FEATURES, &features, 8, -1);
+		body.table.count = 1;
+		body.table.regions[0] = (struct vu_region){ 0, 1 << 20, USER_BASE, 0 };
+		tell(fd, VU_SET_MEM_TABLE, &body, VU_TABLE_HEAD + 32, memory);
+		body.one.region = (struct vu_region){ 1 << 20, 1 << 20, USER_BASE + (1 << 20), 0 };
+		tell(fd, VU_ADD_MEM_REG, &body, sizeof(body.one), memory);
+		tell(fd, VU_REM_MEM_REG, &body, sizeof(body.one), -1);
+		body.state = (struct vhost_vring_state){ 0, 256 };
+		tell(fd, VU_SET_VRING_NUM, &body, 8, -1);
+		body.addr = (struct vhost_vring_addr){ .desc_user_addr = USER_BASE,
+						       .avail_user_addr = USER_BASE + 0x4000,
+						       .used_user_addr = USER_BASE + 0x8000 };
+		tell(fd, VU_SET_VRING_ADDR, &body, sizeof(body.addr), -1);
+		body.u64 = 0;
+		tell(fd, VU_SET_VRING_CALL, &body, 8, event);
+		tell(fd, VU_SET_VRING_KICK, &body, 8, event);
+		body.state = (struct vhost_vring_state){ 0, 1 };
+		tell(fd, VU_SET_VRING_ENABLE, &body, 8, -1);
+		body.log.size = 4096;
+		body.log.offset = 0;
+		tell(fd, VU_SET_LOG_BASE, &body, sizeof(body.log), memory);
+		kt_check(comes(fd) && front_reply(&as, &body) == 8, "no reply to the log");
+		body.state = (struct vhost_vring_state){ 0, 0 };
+		tell(fd, VU_GET_VRING_BASE, &body, 8, -1);
+		kt_check(comes(fd) && front_reply(&as, &body) == 8, "no base");
+		kt_check(body.state.num == 3, "base %u", body.state.num);
+		/* Something to complain about: a line on stderr. */
+		tell(fd, 99, NULL, 0, -1);
+		kt_check(comes(fd) && !recv(fd, &body, 1, 0), "the connection goes on");
+		close(fd);
+		close(memory);
+		close(event);
+	}
+	ends_well(pid);
+	remove_path();
+}
+
+static void is_killed_for_the_rest(long what)
+{
+	const struct jail jail = { 65534, 65534, NULL, 0 };
+	struct failure why;
+	int status;
+	pid_t pid;
+
+	if (geteuid())
+		kt_skip("needs root, to become somebody else");
+	pid = kt_sys(fork());
+	if (!pid) {
+		kt_check(!jail_enter(&jail, &why), "%s", why.text);
+		switch (what) {
+		case 0:
+			open("/etc/passwd", O_RDONLY);
+			break;
+		case 1:
+			socket(AF_UNIX, SOCK_STREAM, 0);
+			break;
+		case 2:
+			fork();
+			break;
+		case 3:
+			mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			break;
+		case 4:
+			ioctl(0, 0x5401, NULL);
+			break;
+		case 5:
+			sendmsg(0, &(struct msghdr){ 0 }, 0);
+			break;
+		case 6:
+			sendto(0, "", 0, 0, &(struct sockaddr){ 0 }, sizeof(struct sockaddr));
+			break;
+		case 7:
+			syscall(SYS_tgkill, getppid(), getppid(), 0);
+			break;
+		}
+		_exit(0);
+	}
+	kt_sys(waitpid(pid, &status, 0));
+	kt_check(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "status %#x", status);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct kt_case cases[] = {
+		{ .name = "serves front ends that come and go", .run = comes_and_goes },
+		{ .name = "serves one front end at a time", .run = waits_for_its_turn },
+		{ .name = "says why it ended a connection", .run = says_why_a_connection_ended },
+		{ .name = "says no more than a log can take",
+		  .run = says_no_more_than_a_log_can_take },
+		{ .name = "ends at once by SIGTERM",
+		  .run = ends_at_once_by_a_signal,
+		  .arg = SIGTERM },
+		{ .name = "ends at once by SIGINT",
+		  .run = ends_at_once_by_a_signal,
+		  .arg = SIGINT },
+		{ .name = "ends by SIGTERM under a flood of messages", .run = ends_under_a_flood },
+		{ .name = "ends by SIGTERM while close() hangs", .run = ends_while_it_hangs },
+		{ .name = "serves an inherited socket, once", .run = takes_an_inherited_socket },
+		{ .name = "replaces the sockets of the dead only",
+		  .run = replaces_dead_sockets_only },
+		{ .name = "gives its socket away", .run = gives_the_socket_away },
+		{ .name = "does all its work in the jail", .run = works_in_the_jail },
+		{ .name = "cannot open files in the jail", .run = is_killed_for_the_rest },
+		{ .name = "cannot make sockets in the jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 1 },
+		{ .name = "cannot fork in the jail", .run = is_killed_for_the_rest, .arg = 2 },
+		{ .name = "cannot map code in the jail", .run = is_killed_for_the_rest, .arg = 3 },
+		{ .name = "cannot use other ioctls in the jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 4 },
+		{ .name = "cannot send descriptors in the jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 5 },
+		{ .name = "cannot send to an address in the jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 6 },
+		{ .name = "cannot signal others in the jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 7 },
+	};
+
+	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fake.c - vhost net devices and a TAP that are not there: see fake.h
+ */
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fake.h"
+
+#define BIT(n)	 (1ULL << (n))
+#define MUST(it) must(it, #it, __LINE__)
+
+static void must(bool it, const char *what, int line)
+{
+	if (it)
+		return;
+	printf("# fake.c:%d: the kernel was given something wrong: %s\n", line, what);
+	fflush(stdout);
+	abort();
+}
+
+static bool is_mapped(uint64_t address, uint64_t size)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first = address & ~(page - 1);
+	static unsigned char vector[1 << 16];
+
+	/* Far more than any test maps. */
+	if (!size || size >> 28)
+		return false;
+	return !mincore((void *)(uintptr_t)first, address + size - first, vector);
+}
+
+static bool in_table(const struct fake_file *file, uint64_t address, uint64_t size)
+{
+	for (unsigned int i = 0; i < file->regions; i++) {
+		uint64_t into = address - file->region[i].userspace_addr;
+
+		if (into < file->region[i].memory_size &&
+		    size <= file->region[i].memory_size - into)
+			return true;
+	}
+	return false;
+}
+
+static bool logs(const struct fake_file *file)
+{
+	return file->features & BIT(VHOST_F_LOG_ALL);
+}
+
+static void check_ring(const struct fake_file *file, const struct fake_ring *ring)
+{
+	bool packed = file->features & BIT(VIRTIO_F_RING_PACKED);
+	uint64_t used = packed ? 4 : 6 + 8ULL * ring->num;
+
+	MUST(in_table(file, ring->addr.desc_user_addr, 16ULL * ring->num));
+	MUST(in_table(file, ring->addr.avail_user_addr, packed ? 4 : 6 + 2ULL * ring->num));
+	MUST(in_table(file, ring->addr.used_user_addr, used));
+	if (ring->addr.flags && logs(file)) {
+		uint64_t first = ring->addr.log_guest_addr / VHOST_PAGE_SIZE / 8;
+		uint64_t last = (ring->addr.log_guest_addr + used - 1) / VHOST_PAGE_SIZE / 8;
+
+		MUST(is_mapped(file->log_base + first, last - first + 1));
+	}
+}
+
+void fake_check(const struct fake *fake)
+{
+	for (unsigned int f = 0; f < FAKE_FILES; f++) {
+		const struct fake_file *file = &fake->files[f];
+
+		for (unsigned int i = 0; i < file->regions; i++) {
+			const struct vhost_memory_region *r = &file->region[i];
+			uint64_t last = (r->guest_phys_addr + r->memory_size - 1);
+
+			MUST(is_mapped(r->userspace_addr, r->memory_size));
+			MUST(!logs(file) ||
+			     is_mapped(file->log_base + last / VHOST_PAGE_SIZE / 8, 1));
+		}
+		for (unsigned int i = 0; i < 2; i++)
+			if (file->rings[i].backend >= 0)
+				check_ring(file, &file->rings[i]);
+	}
+}
+
+static void reset_file(struct fake_file *file)
+{
+	*file = (struct fake_file){ .log_fd = -1 };
+	for (unsigned int i = 0; i < 2; i++)
+		file->rings[i] =
+			(struct fake_ring){ .kick = -1, .call = -1, .err = -1, .backend = -1 };
+}
+
+bool fake_is_new(const struct fake *fake)
+{
+	for (unsigned int f = 0; f < FAKE_FILES; f++) {
+		struct fake_file new;
+
+		reset_file(&new);
+		if (fake->files[f].features || fake->files[f].regions || fake->files[f].log_base ||
+		    memcmp(fake->files[f].rings, new.rings, sizeof(new.rings)))
+			return false;
+		/* The first queue of the TAP is always in use. */
+		if (f && !fake->unused[f])
+			return false;
+	}
+	return true;
+}
+
+static int refuse(int error)
+{
+	errno = error;
+	return -1;
+}
+
+static int set_table(struct fake_file *file, const struct vhost_memory *table)
+{
+	if (table->padding)
+		return refuse(EOPNOTSUPP);
+	if (table->nregions > FAKE_REGIONS)
+		return refuse(E2BIG);
+	file->regions = table->nregions;
+	memcpy(file->region, table->regions, table->nregions * sizeof(file->region[0]));
+	return 0;
+}
+
+static int set_backend(struct fake *fake, struct fake_file *file, struct fake_ring *ring, int fd)
+{
+	unsigned int queue = (unsigned int)fd - FAKE_TAP;
+
+	if (fd >= 0) {
+		MUST(queue == (unsigned int)(file - fake->files));
+		MUST(!fake->unused[queue]);
+		MUST(ring->num && ring->addressed);
+		/* The stock device has no header before. */
+		MUST(file->told);
+		/* Both halves of the address space and of the header agree. */
+		MUST(fake->header ==
+		     (file->features & (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MRG_RXBUF)) ?
+			      12 :
+			      10));
+		check_ring(file, ring);
+	}
+	ring->backend = fd;
+	return 0;
+}
+
+static int set_eventfd(int *place, int fd)
+{
+	struct stat st;
+
+	/* Here it is enough that it is open; fstat() is allowed in the jail. */
+	if (fd >= 0 && fstat(fd, &st))
+		return refuse(EBADF);
+	*place = fd;
+	return 0;
+}
+
+/* Requests of one ring; @argument begins with its number. */
+static int ring_control(struct fake *fake, struct fake_file *file, unsigned long request,
+			void *argument)
+{
+	struct vhost_vring_state *state = argument;
+	struct vhost_vring_file *with_fd = argument;
+	struct fake_ring *ring;
+
+	MUST(state->index < 2);
+	ring = &file->rings[state->index];
+	switch (request) {
+	case VHOST_SET_VRING_NUM:
+		MUST(ring->backend < 0);
+		MUST(state->num && state->num <= 32768);
+		ring->num = state->num;
+		return 0;
+	case VHOST_SET_VRING_BASE:
+		MUST(ring->backend < 0);
+		ring->base = state->num;
+		return 0;
+	case VHOST_GET_VRING_BASE:
+		MUST(ring->backend < 0);
+		/* Something has gone through. */
+		ring->base += 3;
+		state->num = ring->base;
+		return 0;
+	case VHOST_SET_VRING_ADDR:
+		ring->addr = *(struct vhost_vring_addr *)argument;
+		ring->addressed = true;
+		return 0;
+	case VHOST_SET_VRING_KICK:
+		return set_eventfd(&ring->kick, with_fd->fd);
+	case VHOST_SET_VRING_CALL:
+		return set_eventfd(&ring->call, with_fd->fd);
+	case VHOST_SET_VRING_ERR:
+		return set_eventfd(&ring->err, with_fd->fd);
+	case VHOST_NET_SET_BACKEND:
+		return set_backend(fake, file, ring, with_fd->fd);
+	}
+	return refuse(ENOTTY);
+}
+
+static int vhost_control(struct fake *fake, struct fake_file *file, unsigned long request,
+			 void *argument)
+{
+	uint64_t *number = argument;
+
+	if (request == VHOST_GET_FEATURES) {
+		*number = fake->offered;
+		return 0;
+	}
+	if (request == VHOST_SET_OWNER) {
+		if (file->owned)
+			return refuse(EBUSY);
+		file->owned = true;
+		return 0;
+	}
+	if (!file->owned)
+		return refuse(EPERM);
+	switch (request) {
+	case VHOST_RESET_OWNER:
+		reset_file(file);
+		return 0;
+	case VHOST_SET_FEATURES:
+		MUST(!(*number & ~fake->offered));
+		MUST(!(*number & BIT(VHOST_F_LOG_ALL)) || file->log_base);
+		file->features = *number;
+		file->told = true;
+		return 0;
+	case VHOST_SET_MEM_TABLE:
+		return set_table(file, argument);
+	case VHOST_SET_LOG_BASE:
+		file->log_base = *number;
+		return 0;
+	case VHOST_SET_LOG_FD:
+		return set_eventfd(&file->log_fd, *(int *)argument);
+	default:
+		return ring_control(fake, file, request, argument);
+	}
+}
+
+static int tap_control(struct fake *fake, unsigned int queue, unsigned long request, void *argument)
+{
+	const struct ifreq *use = argument;
+
+	switch (request) {
+	case TUNSETQUEUE:
+		MUST(queue);
+		MUST(fake->unused[queue] == (use->ifr_flags == IFF_ATTACH_QUEUE));
+		fake->unused[queue] = use->ifr_flags == IFF_DETACH_QUEUE;
+		return 0;
+	case TUNSETOFFLOAD:
+		MUST(!fake->unused[queue]);
+		if ((unsigned long)argument & ~fake->known_offloads)
+			return refuse(EINVAL);
+		fake->offloads = (unsigned long)argument;
+		return 0;
+	case TUNSETVNETHDRSZ:
+		MUST(!fake->unused[queue]);
+		fake->header = *(int *)argument;
+		return 0;
+	}
+	return refuse(ENOTTY);
+}
+
+static int fake_control(void *self, int fd, unsigned long request, void *argument)
+{
+	struct fake *fake = self;
+	unsigned int file;
+
+	fake->calls++;
+	if (fake->fail.error && request == fake->fail.request) {
+		errno = fake->fail.error;
+		fake->fail.error = 0;
+		return -1;
+	}
+	if (fd >= FAKE_TAP && fd < FAKE_TAP + FAKE_FILES)
+		return tap_control(fake, (unsigned int)(fd - FAKE_TAP), request, argument);
+	file = (unsigned int)(fd - FAKE_VHOST);
+	MUST(file < FAKE_FILES);
+	return vhost_control(fake, &fake->files[file % FAKE_FILES], request, argument);
+}
+
+static long fake_peek(void *self, const void *at, void *to, size_t size)
+{
+	(void)self;
+	return kernel_real.peek(NULL, at, to, size);
+}
+
+static long fake_inject(void *self, int fd, const void *frame, size_t size)
+{
+	struct fake *fake = self;
+
+	MUST(fd == FAKE_TAP && size <= sizeof(fake->frame.bytes));
+	memcpy(fake->frame.bytes, frame, size);
+	fake->frame.size = (long)size;
+	return (long)size;
+}
+
+void fake_init(struct fake *fake)
+{
+	*fake = (struct fake){
+		.kernel = { fake_control, fake_peek, fake_inject, fake },
+		.offered = BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHOST_F_LOG_ALL) |
+			   BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
+			   BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) |
+			   BIT(VIRTIO_F_ACCESS_PLATFORM) | BIT(VIRTIO_F_RING_PACKED) |
+			   BIT(VIRTIO_F_RING_RESET),
+		.known_offloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN | TUN_F_UFO,
+	};
+	for (unsigned int i = 0; i < FAKE_FILES; i++)
+		reset_file(&fake->files[i]);
+}

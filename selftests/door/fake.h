@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * fake.h - vhost net devices and a TAP that are not there
+ *
+ * They stand behind struct kernel, do what the kernel would with each ioctl, and see to it that
+ * the door never asks what it must not, whatever its front end does: memory that the kernel was
+ * given is mapped while it has it, rings lie in the memory table, the log is long enough. When it
+ * is not so the program aborts.
+ */
+#ifndef FAKE_H
+#define FAKE_H
+
+#include <linux/vhost.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "door/kernel.h"
+
+#define FAKE_FILES   4
+#define FAKE_REGIONS 16
+
+/* Numbers of descriptors that no real one has. */
+#define FAKE_VHOST 100000
+#define FAKE_TAP   200000
+
+struct fake_ring {
+	unsigned int num;
+	uint32_t base;
+	struct vhost_vring_addr addr;
+	bool addressed;
+	int kick, call, err;
+	int backend; /* the TAP's queue, -1: stopped */
+};
+
+struct fake_file {
+	bool owned;
+	bool told; /* the features, since it has an owner */
+	uint64_t features;
+	unsigned int regions;
+	struct vhost_memory_region region[FAKE_REGIONS];
+	uint64_t log_base;
+	int log_fd;
+	struct fake_ring rings[2];
+};
+
+/**
+ * struct fake - the kernel
+ * @kernel: how the door reaches it
+ * @offered: what VHOST_GET_FEATURES says
+ * @files: vhost devices FAKE_VHOST and so on
+ * @unused: queues of the TAP that were taken out of use
+ * @offloads: of the TAP
+ * @known_offloads: others are refused
+ * @header: size of the TAP's virtio-net header
+ * @fail: request that fails, once, and with which errno
+ * @frame: what was sent from the TAP last
+ * @calls: requests so far
+ */
+struct fake {
+	struct kernel kernel;
+	uint64_t offered;
+	struct fake_file files[FAKE_FILES];
+	bool unused[FAKE_FILES];
+	unsigned long offloads;
+	unsigned long known_offloads;
+	int header;
+	struct {
+		unsigned long request;
+		int error;
+	} fail;
+	struct {
+		unsigned char bytes[256];
+		long size;
+	} frame;
+	unsigned int calls;
+};
+
+void fake_init(struct fake *fake);
+
+/* Abort unless all that the kernel has been given is still there. */
+void fake_check(const struct fake *fake);
+
+/* Whether nothing of a connection is left. */
+bool fake_is_new(const struct fake *fake);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * front.c - a front end for tests of the door: see front.h
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "front.h"
+#include "ktap.h"
+
+void front_make(struct front *front, unsigned int pairs)
+{
+	struct failure why;
+	int pair[2];
+
+	memset(front, 0, sizeof(*front));
+	fake_init(&front->fake);
+	snprintf(front->tap.name, sizeof(front->tap.name), "tap-of-test");
+	front->tap.queues = FAKE_FILES;
+	for (unsigned int i = 0; i < FAKE_FILES; i++) {
+		front->tap.fds[i] = FAKE_TAP + (int)i;
+		front->files[i] = FAKE_VHOST + (int)i;
+	}
+	front->net.tap = &front->tap;
+	front->net.mtu = 1500;
+	front->door.backend = &door_net_backend;
+	front->door.self = &front->net;
+	front->door.kernel = &front->fake.kernel;
+	front->door.files = front->files;
+	front->door.file_count = pairs;
+	front->door.ring_count = 2 * pairs;
+	front->door.slots = FAKE_REGIONS;
+	kt_check(!door_net_init(&front->net, &front->fake.kernel, &why), "%s", why.text);
+	kt_check(!door_init(&front->door, &why), "%s", why.text);
+	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	front->mine = pair[0];
+	front->its = pair[1];
+	message_init(&front->incoming);
+}
+
+void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,
+		uint32_t size, const int *fds, unsigned int fd_count)
+{
+	struct vu_header head = { request, flags, size };
+	char control[CMSG_SPACE(64 * sizeof(int))] = { 0 };
+	struct iovec parts[2] = { { &head, sizeof(head) }, { (void *)body, size } };
+	struct msghdr header = { .msg_iov = parts, .msg_iovlen = 2 };
+
+	if (fd_count) {
+		struct cmsghdr *c;
+
+		header.msg_control = control;
+		header.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		c = CMSG_FIRSTHDR(&header);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, fd_count * sizeof(int));
+	}
+	kt_check(sendmsg(front->mine, &header, MSG_NOSIGNAL) == (ssize_t)(sizeof(head) + size),
+		 "sendmsg: %m");
+}
+
+enum status front_step(struct front *front)
+{
+	bool reply;
+
+	front->why = (struct failure){ 0 };
+	switch (wire_receive(front->its, &front->incoming, &front->why)) {
+	case WIRE_MORE:
+	case WIRE_END:
+		kt_fail("no message came");
+	case WIRE_BROKEN:
+		front->status = front->why.status;
+		break;
+	case WIRE_MESSAGE:
+		front->status = door_receive(&front->door, &front->incoming, &reply, &front->why);
+		if (reply) {
+			struct failure why;
+
+			kt_check(!wire_reply(front->its, &front->incoming, &why), "%s", why.text);
+		}
+	}
+	message_clear(&front->incoming);
+	/* After a failure the next step is a reset, and until then old and new may be mixed. */
+	if (!front->status)
+		fake_check(&front->fake);
+	return front->status;
+}
+
+void front_tell(struct front *front, uint32_t request, const void *body, uint32_t size, int fd)
+{
+	front_send(front, request, VU_VERSION, body, size, &fd, fd >= 0);
+	kt_check(!front_step(front), "%s", front->why.text);
+}
+
+void front_number(struct front *front, uint32_t request, uint64_t number)
+{
+	front_tell(front, request, &number, sizeof(number), -1);
+}
+
+void front_ring(struct front *front, uint32_t request, unsigned int ring, unsigned int number)
+{
+	struct vhost_vring_state state = { ring, number };
+
+	front_tell(front, request, &state, sizeof(state), -1);
+}
+
+uint32_t front_reply(struct front *front, union vu_body *body)
+{
+	struct vu_header head;
+
+	kt_check(recv(front->mine, &head, sizeof(head), MSG_DONTWAIT) == sizeof(head), "no reply");
+	kt_check(head.flags == (VU_VERSION | VU_REPLY), "flags %#x", head.flags);
+	kt_check(head.size <= sizeof(*body), "size %u", head.size);
+	kt_check(!head.size ||
+			 recv(front->mine, body, head.size, MSG_DONTWAIT) == (ssize_t)head.size,
+		 "half a reply");
+	return head.size;
+}
+
+uint64_t front_ask(struct front *front, uint32_t request)
+{
+	union vu_body body;
+
+	front_tell(front, request, NULL, 0, -1);
+	kt_check(front_reply(front, &body) == sizeof(body.u64), "a reply of another size");
+	return body.u64;
+}
+
+void front_greet(struct front *front, uint64_t without)
+{
+	uint64_t features = front_ask(front, VU_GET_FEATURES);
+	uint64_t protocol = front_ask(front, VU_GET_PROTOCOL_FEATURES);
+
+	front_number(front, VU_SET_PROTOCOL_FEATURES, protocol);
+	front_tell(front, VU_SET_OWNER, NULL, 0, -1);
+	front_number(front, VU_SET_FEATURES, features & ~without);
+}
+
+int front_file(unsigned long size)
+{
+	int fd = kt_sys(memfd_create("guest", MFD_CLOEXEC));
+
+	kt_sys(ftruncate(fd, size));
+	return fd;
+}
+
+/* Region N is at guest address 2N sizes, and elsewhere in the front end. */
+static struct vu_region region(unsigned int n)
+{
+	return (struct vu_region){
+		.guest = 2 * n * GUEST_SIZE,
+		.size = GUEST_SIZE,
+		.user = USER_BASE + 4 * n * GUEST_SIZE,
+		.offset = 0,
+	};
+}
+
+void front_memory(struct front *front, unsigned int first, unsigned int count)
+{
+	union vu_body body = { .table.count = count };
+	int fds[VU_FDS_MAX] = { 0 };
+
+	for (unsigned int i = 0; i < count; i++) {
+		body.table.regions[i] = region(first + i);
+		fds[i] = front_file(GUEST_SIZE);
+	}
+	front_send(front, VU_SET_MEM_TABLE, VU_VERSION, &body,
+		   VU_TABLE_HEAD + count * sizeof(body.table.regions[0]), fds, count);
+	for (unsigned int i = 0; i < count; i++)
+		close(fds[i]);
+	kt_check(!front_step(front), "%s", front->why.text);
+}
+
+void front_start(struct front *front, unsigned int ring, unsigned int num, unsigned int in)
+{
+	uint64_t at = region(in).user + ring * 0x10000;
+	struct vhost_vring_addr addr = {
+		.index = ring,
+		.desc_user_addr = at,
+		.avail_user_addr = at + 0x8000,
+		.used_user_addr = at + 0xa000,
+	};
+	uint64_t number = ring;
+	int event = kt_sys(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+
+	front_ring(front, VU_SET_VRING_NUM, ring, num);
+	front_ring(front, VU_SET_VRING_BASE, ring, 0);
+	front_tell(front, VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	front_tell(front, VU_SET_VRING_CALL, &number, sizeof(number), event);
+	front_tell(front, VU_SET_VRING_KICK, &number, sizeof(number), event);
+	close(event);
+}
+
+void front_running(struct front *front, unsigned int pairs, uint64_t without)
+{
+	front_make(front, pairs);
+	front_greet(front, without);
+	front_memory(front, 0, 2);
+	for (unsigned int i = 0; i < 2 * pairs; i++) {
+		front_ring(front, VU_SET_VRING_ENABLE, i, 1);
+		front_start(front, i, 256, i % 2);
+		kt_check(front->door.rings[i].running, "ring %u does not run", i);
+	}
+}
+
+unsigned int front_open_files(void)
+{
+	unsigned int count = 0;
+	DIR *dir = opendir("/proc/self/fd");
+
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+void front_end(struct front *front)
+{
+	struct failure why;
+
+	kt_check(!door_reset(&front->door, &why), "%s", why.text);
+	kt_check(fake_is_new(&front->fake), "the kernel still has something");
+	door_end(&front->door);
+	close(front->mine);
+	close(front->its);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * front.h - a front end, at the other end of a socket pair, and the door that it talks to
+ *
+ * Both are in one thread: what is sent is taken by front_step().
+ */
+#ifndef FRONT_H
+#define FRONT_H
+
+#include "door/net.h"
+#include "door/wire.h"
+#include "fake.h"
+
+#define GUEST_SIZE (1ul << 20) /* each region */
+#define USER_BASE  0x7f0000000000ull
+
+/**
+ * struct front - all there is
+ * @fake: the kernel
+ * @tap: made up
+ * @net: what the door knows of it
+ * @door: the door
+ * @mine: the front end's socket
+ * @its: the door's
+ * @incoming: the message that the door is taking
+ * @why: what it last complained about
+ * @status: what it returned then
+ */
+struct front {
+	struct fake fake;
+	struct tap tap;
+	struct door_net net;
+	int files[FAKE_FILES];
+	struct door door;
+	int mine;
+	int its;
+	struct vu_message incoming;
+	struct failure why;
+	enum status status;
+};
+
+/* A device with so many queue pairs. */
+void front_make(struct front *front, unsigned int pairs);
+
+/* Send any message. */
+void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,
+		uint32_t size, const int *fds, unsigned int fd_count);
+
+/* Let the door take one message; what it returned. The fake kernel is checked if it did. */
+enum status front_step(struct front *front);
+
+/* Send, and fail the test unless the door takes it. */
+void front_tell(struct front *front, uint32_t request, const void *body, uint32_t size, int fd);
+
+/* The same with a body of one number. */
+void front_number(struct front *front, uint32_t request, uint64_t number);
+
+/* The same about a ring. */
+void front_ring(struct front *front, uint32_t request, unsigned int ring, unsigned int number);
+
+/* A reply: its size. */
+uint32_t front_reply(struct front *front, union vu_body *body);
+
+/* Ask something that is answered by a number. */
+uint64_t front_ask(struct front *front, uint32_t request);
+
+/* Offer and acknowledge all but @without, and become the owner. */
+void front_greet(struct front *front, uint64_t without);
+
+/* A file of memory. */
+int front_file(unsigned long size);
+
+/* Memory regions @first to @first + @count - 1, one table. */
+void front_memory(struct front *front, unsigned int first, unsigned int count);
+
+/* Describe a ring of @num in region @region, and kick it. */
+void front_start(struct front *front, unsigned int ring, unsigned int num, unsigned int region);
+
+/* A device of @pairs, memory of two regions, all rings enabled and started. */
+void front_running(struct front *front, unsigned int pairs, uint64_t without);
+
+/* How many descriptors this process has, and some that do not change. */
+unsigned int front_open_files(void);
+
+/* The last reset, after which nothing is left. */
+void front_end(struct front *front);
+
+#endif
