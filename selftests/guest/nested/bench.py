@@ -8,9 +8,10 @@ import subprocess
 import time
 
 from . import net
+from .door import make_nic
 from .ktap import Suite
 from .qmp import QmpError
-from .vm import WIRE, Guest, GuestError, LineError, Nic, debug_kernel
+from .vm import WIRE, Guest, GuestError, LineError, debug_kernel
 
 BRIDGE = 'shunt-gbr'
 TAPS = ('shunt-gtap0', 'shunt-gtap1')
@@ -52,6 +53,7 @@ class Bench:
     def __init__(self, peer, rings='split'):
         """peer: who carries the packets; rings: of the guest's card, see vm.RINGS."""
         self.peer, self.rings = peer, rings
+        self.by_shunt = peer in ('shunt', 'door')
         self._stack = contextlib.ExitStack()
         self._guest = None
         self._seen = 0          # length of the guest's console that has been looked at
@@ -76,7 +78,8 @@ class Bench:
 
     def nic(self, tap=TAPS[0]):
         """The guest's card, on this TAP."""
-        return Nic('nic0', self.peer, tap, QUEUES, bridge=BRIDGE, number=1, rings=self.rings)
+        return make_nic('nic0', self.peer, tap, QUEUES, bridge=BRIDGE, number=1,
+                        rings=self.rings)
 
     def settle(self, guest):
         """Give a guest that has just booted its network and its server."""
@@ -92,7 +95,12 @@ class Bench:
                 return self._guest
             except LineError:
                 self.drop()
-        guest = Guest([self.nic()], by_tool=by_tool)
+        return self.boot(self.nic(), by_tool)
+
+    def boot(self, nic, by_tool=False):
+        """A new guest with this card, in place of the one that there was."""
+        self.drop()
+        guest = Guest([nic], by_tool=by_tool)
         try:
             guest.boot()
             self.settle(guest)
@@ -122,6 +130,8 @@ class Bench:
         text = self._guest.console_text()
         new, self._seen = text[self._seen:], len(text)
         found = _COMPLAINTS.findall(new)
+        for nic in self._guest.nics:
+            old += nic.complaints()
         return old + ('\nthe guest reports:\n' + '\n'.join(found[:20]) if found else '')
 
     def guest_hangs(self):
@@ -173,15 +183,16 @@ class Bench:
     def _diagnose_network(self):
         """What the host's end, the device and the guest's end have counted."""
         rows = ['host:']
-        for words in (('ip', '-s', 'link', 'show', 'master', BRIDGE), ('ip', 'neigh')):
+        for words in (('ip', '-s', 'link', 'show', 'master', BRIDGE), ('ip', 'neigh'),
+                      ('ss', '-tino'), ('bridge', 'fdb', 'show', 'br', BRIDGE)):
             with contextlib.suppress(GuestError):
                 rows.append(host_run(*words))
-        for device in net.shunt_fdinfo(self._guest.pid):
+        for device in net.shunt_fdinfo(self._guest.carrier):
             rows.append(' '.join(f'{key}={value}' for key, value in device.items()))
         rows.append('guest:')
         try:
             rows.append(self._guest.line.run(
-                'ip neigh; grep virtio /proc/interrupts; '
+                'ip address; ip neigh; netstat -tn; grep virtio /proc/interrupts; '
                 'cd /sys/class/net/eth0/statistics; grep . *x_*', 60)[1])
         except LineError as err:
             rows.append(str(err))

@@ -18,7 +18,10 @@ PEERS = {
     'user': (None, "QEMU's own virtio-net"),
     'stock': ('/dev/vhost-net', 'stock vhost-net'),
     'shunt': ('/dev/shunt-net', 'shunt-net'),
+    'door': ('/dev/shunt-net', 'shunt-net, by vhost-user'),
+    'door-stock': ('/dev/vhost-net', 'stock vhost-net, by vhost-user'),
 }
+DOORS = ('door', 'door-stock')
 
 
 def peer_device(peer):
@@ -31,17 +34,21 @@ def ip(*args):
     subprocess.run(('ip',) + args, check=True, stdin=subprocess.DEVNULL)
 
 
-def _quiet_ipv6(dev):
+def quiet_ipv6(dev):
+    """Have a link of the host send nothing by itself."""
     with contextlib.suppress(OSError):
         with open(f'/proc/sys/net/ipv6/conf/{dev}/disable_ipv6', 'w', encoding='ascii') as file:
             file.write('1')
 
 
 def make_bridge(name, address):
-    """Make a bridge that has this address (with prefix length)."""
-    ip('link', 'add', name, 'type', 'bridge', 'stp_state', '0', 'forward_delay', '0',
-       'mcast_snooping', '0')
-    _quiet_ipv6(name)
+    """
+    Make a bridge that has this address (with prefix length).  Its MAC address is its own: else
+    it is a port's, and another one when a TAP has gone and come back.
+    """
+    ip('link', 'add', name, 'address', '02:73:68:75:6e:74', 'type', 'bridge', 'stp_state', '0',
+       'forward_delay', '0', 'mcast_snooping', '0')
+    quiet_ipv6(name)
     ip('address', 'add', address, 'dev', name)
     ip('link', 'set', name, 'up')
 
@@ -64,7 +71,7 @@ def open_tap(name, queues, bridge=None, address=None):
             fd = os.open('/dev/net/tun', os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
             fds.append(fd)
             fcntl.ioctl(fd, TUNSETIFF, struct.pack('16sH22x', name.encode(), flags))
-        _quiet_ipv6(name)
+        quiet_ipv6(name)
         if bridge:
             ip('link', 'set', name, 'master', bridge)
         if address:

@@ -90,7 +90,13 @@ def default_cpus():
 
 
 class Nic:
-    """A network card of a guest and the TAP that it is plugged into."""
+    """
+    A network card of a guest and the TAP that it is plugged into.  Here the VMM has TAP and
+    vhost devices; see door.py for another kind.
+    """
+
+    shared = False      # another process needs the guest's memory
+    carrier = None      # process that has TAP and vhost devices, where it is not the VMM
 
     def __init__(self, name, peer, tap, queues=1, bridge=None, address=None, number=0,
                  rings='split'):
@@ -113,6 +119,22 @@ class Nic:
         except BaseException:
             net.close_all(taps)
             raise
+
+    def close(self):
+        """Give up what open() has left in this process, when no VMM needs it any more."""
+
+    def complaints(self):
+        """What whoever carries the packets has complained about since the last call."""
+        return ''
+
+    def before_plug(self, qmp):
+        """Tell a running VMM what netdev() will refer to."""
+
+    def after_unplug(self, qmp):
+        """Take that back, and close()."""
+
+    def chardev(self):
+        """The -chardev properties of what netdev() refers to, if there is one."""
 
     def by_tool(self):
         """The command `shunt net exec` that opens TAP and device, and starts QEMU with them."""
@@ -178,12 +200,19 @@ class Guest:
     def __exit__(self, kind, value, trace):
         self.kill()
         self.line.close()
+        for nic in self.nics:
+            nic.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     @property
     def pid(self):
         """Process ID of the VMM."""
         return self.qemu.pid
+
+    @property
+    def carrier(self):
+        """Process that has the TAP and the vhost devices of the first card."""
+        return self.nics[0].carrier or self.pid
 
     def _path(self, name):
         return os.path.join(self.dir, name)
@@ -202,7 +231,12 @@ class Guest:
             '-device', 'virtio-serial-pci,max_ports=2',
             '-device', 'virtserialport,nr=1,chardev=agent,name=agent',
             '-qmp', f'unix:{self._path("qmp")},server=on,wait=off']
+        if any(nic.shared for nic in self.nics):
+            command += ['-object', f'memory-backend-memfd,id=memory,size={self._memory}M,share=on',
+                        '-numa', 'node,memdev=memory']
         for nic, fds in nets:
+            if nic.chardev():
+                command += ['-chardev', _option(nic.chardev())]
             command += ['-netdev', _option(nic.netdev(*fds)), '-device', _option(nic.device())]
         if self._incoming:
             command += ['-incoming', 'defer']
@@ -273,6 +307,7 @@ class Guest:
         """Hot-plug a card."""
         taps, vhosts = nic.open()
         try:
+            nic.before_plug(self.qmp)
             names = {fd: f'{nic.name}-{fd}' for fd in taps + vhosts}
             for fd, name in names.items():
                 self.qmp.give_fd(name, fd)
@@ -288,6 +323,7 @@ class Guest:
         self.qmp.run('device_del', id=nic.name)
         self.qmp.wait_event('DEVICE_DELETED', timeout, device=nic.name)
         self.qmp.run('netdev_del', id=f'n-{nic.name}')
+        nic.after_unplug(self.qmp)
         self.nics.remove(nic)
 
     def reset(self):
