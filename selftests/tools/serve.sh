@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck disable=SC2317 # the cases are called by name
+#
+# 'shunt net serve' is a program as the vhost-user specification wants back ends to be. What it does
+# with a VMM is not for here.
+
+. "$(dirname "$0")/ktap.sh"
+
+BR=ttbr0
+
+# start ARGUMENTS...: begin to serve; $pid. It is in its jail when this returns.
+start() {
+	"$SHUNT" net serve --device "$SHUNT_DEV" --socket-path "$WORK/s" "$@" >"$WORK/out" \
+		2>"$WORK/err" &
+	pid=$!
+	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
+}
+
+# ends SIGNAL: it ends by it, with status 0, and has said nothing; its TAP has gone.
+ends() {
+	kill "-$1" "$pid"
+	code=0
+	wait "$pid" || code=$?
+	[ "$code" -eq 0 ] || fail "exit code $code by SIG$1: $(cat "$WORK/err")"
+	cat "$WORK/out" "$WORK/err" >"$WORK/said"
+	[ ! -s "$WORK/said" ] || fail "said: $(cat "$WORK/said")"
+}
+
+type_of() {
+	python3 -c 'import json, sys; print(json.load(sys.stdin)["type"])'
+}
+
+test_capabilities_are_printed_as_JSON() {
+	works "$SHUNT" net serve --print-capabilities
+	[ "$(type_of <"$WORK/out")" = net ]
+}
+
+test_it_is_a_program_of_its_own_by_another_name() {
+	ln -s "$SHUNT" "$WORK/shunt-vhost-user-net"
+	works "$WORK/shunt-vhost-user-net" --print-capabilities
+	[ "$(type_of <"$WORK/out")" = net ]
+	refused 101 "$WORK/shunt-vhost-user-net" --frob
+}
+
+test_its_description_is_installed_as_JSON() {
+	make -s -C "$TOP/tools" DESTDIR="$WORK/root" install >"$WORK/out" 2>&1 ||
+		fail "make install: $(cat "$WORK/out")"
+	find "$WORK/root" -name '*.json' >"$WORK/found"
+	[ "$(type_of <"$(cat "$WORK/found")")" = net ]
+	binary=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["binary"])' \
+		<"$(cat "$WORK/found")")
+	[ -L "$WORK/root$binary" ] || fail "$binary is not installed"
+}
+
+test_SIGTERM_and_SIGINT_end_it() {
+	for signal in TERM INT; do
+		start --bridge "$BR" --tap ttx
+		ip -o link show dev ttx >"$WORK/link"
+		grep -q "master $BR " "$WORK/link" || fail 'the TAP is not on the bridge'
+		ends "$signal"
+		! ip link show dev ttx 2>/dev/null || fail 'the TAP is still there'
+	done
+}
+
+test_the_socket_is_whose_it_shall_be() {
+	start --socket-user nobody --socket-mode 0660
+	[ "$(stat -c '%U %a' "$WORK/s")" = 'nobody 660' ] || fail "$(stat -c '%U %a' "$WORK/s")"
+	ends TERM
+	# The jail cannot remove it; who comes next does.
+	start
+	[ "$(stat -c '%U %a' "$WORK/s")" = 'root 600' ] || fail "$(stat -c '%U %a' "$WORK/s")"
+	ends TERM
+}
+
+ip link add "$BR" type bridge || exit 1
+trap 'ip link del "$BR"; rm -rf "$WORK"' EXIT
+run_cases
