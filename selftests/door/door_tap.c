@@ -54,19 +54,7 @@ static void make(unsigned int queues)
 	fake_init(&front.fake);
 	mixed = (struct kernel){ mixed_control, kernel_real.peek, kernel_real.inject, &front.fake };
 	kt_check(!tap_create(&front.tap, NULL, queues, &why), "%s", why.text);
-	front.net.tap = &front.tap;
-	front.net.mtu = 1500;
-	kt_check(!door_net_init(&front.net, &mixed, &why), "%s", why.text);
-	front.door.backend = &door_net_backend;
-	front.door.self = &front.net;
-	front.door.kernel = &mixed;
-	for (unsigned int i = 0; i < queues; i++)
-		front.files[i] = FAKE_VHOST + (int)i;
-	front.door.files = front.files;
-	front.door.file_count = queues;
-	front.door.ring_count = 2 * queues;
-	front.door.slots = FAKE_REGIONS;
-	kt_check(!door_init(&front.door, &why), "%s", why.text);
+	front_plug(&front, queues, &mixed);
 }
 
 static void acknowledge(uint64_t features)

@@ -14,30 +14,36 @@
 #include "front.h"
 #include "ktap.h"
 
-void front_make(struct front *front, unsigned int pairs)
+void front_plug(struct front *front, unsigned int pairs, const struct kernel *kernel)
 {
 	struct failure why;
+
+	for (unsigned int i = 0; i < pairs; i++)
+		front->files[i] = FAKE_VHOST + (int)i;
+	front->net.tap = &front->tap;
+	front->net.mtu = 1500;
+	front->door.backend = &door_net_backend;
+	front->door.self = &front->net;
+	front->door.kernel = kernel;
+	front->door.files = front->files;
+	front->door.file_count = pairs;
+	front->door.ring_count = 2 * pairs;
+	front->door.slots = FAKE_REGIONS;
+	kt_check(!door_net_init(&front->net, kernel, &why), "%s", why.text);
+	kt_check(!door_init(&front->door, &why), "%s", why.text);
+}
+
+void front_make(struct front *front, unsigned int pairs)
+{
 	int pair[2];
 
 	memset(front, 0, sizeof(*front));
 	fake_init(&front->fake);
 	snprintf(front->tap.name, sizeof(front->tap.name), "tap-of-test");
 	front->tap.queues = FAKE_FILES;
-	for (unsigned int i = 0; i < FAKE_FILES; i++) {
+	for (unsigned int i = 0; i < FAKE_FILES; i++)
 		front->tap.fds[i] = FAKE_TAP + (int)i;
-		front->files[i] = FAKE_VHOST + (int)i;
-	}
-	front->net.tap = &front->tap;
-	front->net.mtu = 1500;
-	front->door.backend = &door_net_backend;
-	front->door.self = &front->net;
-	front->door.kernel = &front->fake.kernel;
-	front->door.files = front->files;
-	front->door.file_count = pairs;
-	front->door.ring_count = 2 * pairs;
-	front->door.slots = FAKE_REGIONS;
-	kt_check(!door_net_init(&front->net, &front->fake.kernel, &why), "%s", why.text);
-	kt_check(!door_init(&front->door, &why), "%s", why.text);
+	front_plug(front, pairs, &front->fake.kernel);
 	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	front->mine = pair[0];
 	front->its = pair[1];

@@ -39,7 +39,10 @@ struct front {
 	enum status status;
 };
 
-/* A device with so many queue pairs. */
+/* A device of @pairs on front->tap, which is there; @kernel is how it is reached. */
+void front_plug(struct front *front, unsigned int pairs, const struct kernel *kernel);
+
+/* A device with so many queue pairs, on a TAP that is not there. */
 void front_make(struct front *front, unsigned int pairs);
 
 /* Send any message. */

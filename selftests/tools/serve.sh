@@ -27,19 +27,20 @@ ends() {
 	[ ! -s "$WORK/said" ] || fail "said: $(cat "$WORK/said")"
 }
 
-type_of() {
-	python3 -c 'import json, sys; print(json.load(sys.stdin)["type"])'
+# field NAME: its value in the JSON object on standard input.
+field() {
+	python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
 }
 
 test_capabilities_are_printed_as_JSON() {
 	works "$SHUNT" net serve --print-capabilities
-	[ "$(type_of <"$WORK/out")" = net ]
+	[ "$(field type <"$WORK/out")" = net ]
 }
 
 test_it_is_a_program_of_its_own_by_another_name() {
 	ln -s "$SHUNT" "$WORK/shunt-vhost-user-net"
 	works "$WORK/shunt-vhost-user-net" --print-capabilities
-	[ "$(type_of <"$WORK/out")" = net ]
+	[ "$(field type <"$WORK/out")" = net ]
 	refused 101 "$WORK/shunt-vhost-user-net" --frob
 }
 
@@ -47,9 +48,8 @@ test_its_description_is_installed_as_JSON() {
 	make -s -C "$TOP/tools" DESTDIR="$WORK/root" install >"$WORK/out" 2>&1 ||
 		fail "make install: $(cat "$WORK/out")"
 	find "$WORK/root" -name '*.json' >"$WORK/found"
-	[ "$(type_of <"$(cat "$WORK/found")")" = net ]
-	binary=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["binary"])' \
-		<"$(cat "$WORK/found")")
+	[ "$(field type <"$(cat "$WORK/found")")" = net ]
+	binary=$(field binary <"$(cat "$WORK/found")")
 	[ -L "$WORK/root$binary" ] || fail "$binary is not installed"
 }
 
