@@ -14,7 +14,8 @@
  * - the connection and the ring are in a state in which the request makes sense.
  *
  * What values mean is looked at by the handlers: addresses (memory.c), sizes of rings (ring.c), the
- * log (log.c). What kind of file a descriptor is, the kernel looks at.
+ * log (log.c). Of the descriptors sockets never get here (wire.c); what other kind of file they
+ * are, the kernel looks at, and memory.c.
  *
  * A request that has no row here is unknown, whatever it is, and ends the connection.
  */

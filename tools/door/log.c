@@ -118,6 +118,19 @@ enum status on_add_mem_reg(struct door *door, struct vu_message *message, struct
 	return status ? status : push_memory(door, why);
 }
 
+/*
+ * The kernel has been told, with this result, to do without a mapping: unmap it, or keep it where
+ * it may be in use.
+ */
+static enum status retire(struct door *door, struct mapping *map, enum status status)
+{
+	if (status)
+		door->stale_map = *map;
+	else
+		mapping_end(map);
+	return status;
+}
+
 enum status on_rem_mem_reg(struct door *door, struct vu_message *message, struct failure *why)
 {
 	struct mapping map;
@@ -126,12 +139,7 @@ enum status on_rem_mem_reg(struct door *door, struct vu_message *message, struct
 	status = memory_take_out(&door->memory, &message->body.one.region, &map, why);
 	if (status || !map.start)
 		return status;
-	status = push_memory(door, why);
-	if (status)
-		door->stale_map = map;
-	else
-		mapping_end(&map);
-	return status;
+	return retire(door, &map, push_memory(door, why));
 }
 
 enum status on_set_log_base(struct door *door, struct vu_message *message, struct failure *why)
@@ -162,30 +170,20 @@ enum status on_set_log_base(struct door *door, struct vu_message *message, struc
 	/* Rings that asked for it when there was no log are logged from now on, or run at last. */
 	if (!status)
 		status = door_update(door, why);
-	if (status)
-		door->stale_map = old;
-	else
-		mapping_end(&old);
 	message->body.u64 = 0;
 	message->head.size = sizeof(message->body.u64);
-	return status;
+	return retire(door, &old, status);
 }
 
 enum status log_drop(struct door *door, struct failure *why)
 {
 	struct mapping old = door->log;
-	enum status status;
 
 	if (!old.start)
 		return ST_OK;
 	door->log = (struct mapping){ 0 };
 	door->log_size = 0;
-	status = door_push_features(door, why);
-	if (status)
-		door->stale_map = old;
-	else
-		mapping_end(&old);
-	return status;
+	return retire(door, &old, door_push_features(door, why));
 }
 
 enum status on_set_log_fd(struct door *door, struct vu_message *message, struct failure *why)

@@ -90,10 +90,6 @@ enum status door_net_init(struct door_net *net, const struct kernel *kernel, str
 		return failed(why, ST_FEATURE, "%s: TUNSETOFFLOAD: %s", net->tap->name,
 			      strerror(errno));
 	net->offloads = tries[i];
-	net->header = HEADER_MODERN;
-	if (set_offloads(kernel, fd, 0) || tap_control(kernel, fd, TUNSETVNETHDRSZ, &net->header))
-		return failed(why, ST_SYSTEM, "%s: TUNSETVNETHDRSZ: %s", net->tap->name,
-			      strerror(errno));
 	for (i = 1; !status && i < net->tap->queues; i++)
 		status = use_queue(kernel, net->tap->fds[i], false, why);
 	return status;

@@ -21,7 +21,7 @@
  * The rest is filled in by door_net_init().
  *
  * @offloads: TUN_F_... that the TAP knows
- * @header: bytes of the virtio-net header now
+ * @header: bytes of the virtio-net header now, since door_init()
  * @bound: for each pair, which of its rings run: bit 0 receives, bit 1 transmits
  */
 struct door_net {
@@ -40,7 +40,7 @@ struct door_net {
 extern const struct backend door_net_backend;
 
 /**
- * door_net_init() - find out what the TAP can do, and take its queues out of use
+ * door_net_init() - find out what the TAP can do, and take its queues out of use; for door_init()
  * @net: tap, mtu, mac and has_mac are filled in
  * @kernel: how the kernel is reached
  * @why: filled in on failure

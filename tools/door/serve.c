@@ -254,13 +254,12 @@ enum status serve(struct door *door, const struct door_socket *socket,
 		/* The end of the connection tells the front end that all is quiet. */
 		if (door_reset(door, why))
 			return why->status;
-		if (socket->listening)
-			close(fd);
 		if (!socket->listening) {
 			if (status)
 				*why = ended;
 			return status;
 		}
+		close(fd);
 		if (status)
 			say_some(say, &ended);
 	}
