@@ -9,7 +9,7 @@ import time
 
 from . import net
 from .door import make_nic
-from .ktap import Suite
+from .ktap import Again, Suite
 from .qmp import QmpError
 from .vm import WIRE, Guest, GuestError, LineError, debug_kernel
 
@@ -158,16 +158,25 @@ class Bench:
                 not _COMPLAINTS.search(guest.console_text()[self._seen:]))
 
     def run(self, case):
-        """Run a case; once more, with another guest, when that hangs.  Returns its result."""
-        try:
-            return case(self)
-        except (GuestError, LineError) as err:
-            if not self.guest_hangs():
-                raise
-            Suite.note(f'the guest hangs: {err}; {case.__name__} begins again')
-            Suite.note(self.diagnose())
-        self.drop()
-        return case(self)
+        """
+        Run a case; with another guest again when that hangs, once, or when the case says so,
+        twice.  Returns its result.
+        """
+        more = 2
+        while True:
+            try:
+                return case(self)
+            except Again as err:
+                if not more:
+                    raise
+                Suite.note(f'{err}; {case.__name__} begins again')
+            except (GuestError, LineError) as err:
+                if more < 2 or not self.guest_hangs():
+                    raise
+                Suite.note(f'the guest hangs: {err}; {case.__name__} begins again')
+                Suite.note(self.diagnose())
+            more -= 1
+            self.drop()
 
     def diagnose(self):
         """The state of the guest and of its VMM, for a person."""

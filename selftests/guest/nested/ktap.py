@@ -16,6 +16,10 @@ class Skip(Exception):
     """The case does not apply here; the text says why."""
 
 
+class Again(Exception):
+    """What the case needs did not come about, by chance; another attempt may have it."""
+
+
 class Failed(Exception):
     """What was observed is not what must be."""
 
