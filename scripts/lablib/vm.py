@@ -20,11 +20,10 @@ import sys
 import termios
 import time
 
-from lablib import initrd, report
+from lablib import emulator, initrd, report
 from lablib.common import (EXIT_EMULATOR, EXIT_LAB, EXIT_PANIC, EXIT_REPORT, EXIT_TIMEOUT, TOP,
                            LabError, cache_dir, say)
 
-_QEMU = "qemu-system-x86_64"
 # Directories that init2 hides below something fresh.
 _HIDDEN = ("/tmp", "/run", "/dev/shm")
 _RUNS_KEPT = 20
@@ -169,8 +168,9 @@ class _Run:
             else:
                 out.write(initrd.base_image(opts.kernel).read_bytes())
             out.write(_overlay_archive(opts, self.argv, self.cwd))
-        args = [_QEMU, "-name", "lab", "-nodefaults", "-no-user-config", "-display", "none",
-                "-no-reboot", "-machine", "q35"]
+        args = emulator.command(opts.kvm)
+        args += ["-name", "lab", "-nodefaults", "-no-user-config", "-display", "none",
+                 "-no-reboot", "-machine", "q35"]
         args += machine_args(opts.kvm, opts.icount, opts.cpus)
         args += ["-m", str(opts.memory), "-kernel", str(opts.kernel.image),
                  "-initrd", str(archive),
@@ -215,7 +215,7 @@ class _Run:
                     pass_fds=[s.fileno() for s in theirs.values()],
                     preexec_fn=None if self.opts.tty else _die_with_parent)
             except FileNotFoundError as error:
-                raise LabError(f"{_QEMU} is missing; run scripts/deps") from error
+                raise LabError(f"{args[0]} is missing; run scripts/deps") from error
         for sock in theirs.values():
             sock.close()
         self._monitor = self._ours.pop("monitor")
