@@ -38,7 +38,7 @@ selftests: deps
 	+@$(MAKE) --no-print-directory -C selftests/guest
 
 check: modules tools selftests ## run all tests, in VMs, on the distribution's kernel
-	@scripts/check $(SUITES)
+	@scripts/check $(if $(CHECK_SECONDS),--seconds $(CHECK_SECONDS)) $(SUITES)
 
 check-debug: tools selftests ## run the tests on a kernel with KASAN, lockdep, kmemleak, …
 	@scripts/lab debug-kernel

@@ -23,7 +23,7 @@ int vg_rings_print(void) __attribute__((weak));
 #define KT_PASS	   0
 #define KT_FAIL	   1
 #define KT_SKIP	   4
-#define KT_SECONDS 60
+#define KT_SECONDS 180
 
 /* Shared with the child: why it skipped. */
 static char *skip_why;
