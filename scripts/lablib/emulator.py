@@ -2,7 +2,7 @@
 """Which QEMU emulates the host VM.
 
 Before 8.1 a processor of QEMU's multi-threaded emulation could go on with a translation of
-code that another one had just changed ("accel/tcg: Always lock pages before translation").
+code that another one had just changed (QEMU's commit deba78709ae8 mended it).
 A kernel changes its code all the time (static keys, static calls): now and then a processor
 then sees the breakpoint of such a change for ever, the more likely the busier the machine is.
 The VM crawls or hangs.  Debian 12 has 7.2, and a newer one among its backports: that one is
