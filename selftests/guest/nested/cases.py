@@ -272,7 +272,12 @@ def live_migration(bench):
         try:
             def held():
                 _under_way(source.migration())
-                return _held(source) >= HOLD_MIB << 20
+                try:
+                    return _held(source) >= HOLD_MIB << 20
+                except LineError:
+                    # It may have ended meanwhile.
+                    _under_way(source.migration())
+                    raise
 
             until(held, 'the guest does not take the data')
             traffic.kill(signal.SIGCONT)
@@ -319,7 +324,7 @@ def _under_way(info):
 def _held(guest):
     """Bytes that wait in the socket of `wire hold`."""
     port = f':{HOLD_PORT:04X} '
-    for row in guest.run('cat /proc/net/tcp').splitlines():
+    for row in guest.run('cat /proc/net/tcp', 120).splitlines():
         if port in row:
             fields = row.split()
             if fields[1].endswith(port.strip()) and fields[3] != '0A':
