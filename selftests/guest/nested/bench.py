@@ -47,10 +47,6 @@ def numbers(text):
     return {key: int(value) for key, value in re.findall(r'([\w.]+)=(\d+)\b', text)}
 
 
-class _HangsAlone(GuestError):
-    """A guest does not boot, and its card has no part in that."""
-
-
 class Bench:
     """The network of one peer, and its guest, made anew when it is not alive."""
 
@@ -103,37 +99,32 @@ class Bench:
 
     def boot(self, nic, by_tool=False):
         """
-        A new guest with this card, in place of the one that there was; once more when it hangs
+        A new guest with this card, in place of the one that there was.  Again when it hangs
         before its kernel has said anything or begun with the card.
         """
         self.drop()
-        try:
-            guest = self._boot(nic, by_tool)
-        except _HangsAlone as err:
-            Suite.note(f'the guest hangs while it boots: {err}; it is booted again')
-            guest = self._boot(nic, by_tool)
-        self.adopt(guest)
-        return guest
-
-    def _boot(self, nic, by_tool):
         guest = Guest([nic], by_tool=by_tool)
         try:
-            try:
-                guest.boot()
-            except GuestError as err:
-                if self._has_begun(guest):
-                    raise
-                raise _HangsAlone(str(err)) from err
+            self._await_boot(guest)
             self.settle(guest)
         except BaseException:
             guest.__exit__(None, None, None)
             raise
+        self.adopt(guest)
         return guest
+
+    def _await_boot(self, guest):
+        try:
+            guest.boot()
+        except GuestError as err:
+            if self._has_begun(guest):
+                raise
+            raise Again(f'the guest hangs while it boots: {err}') from err
 
     @staticmethod
     def _has_begun(guest):
-        """Whether a guest has ended, complains, or uses its card."""
-        with contextlib.suppress(QmpError, AttributeError):
+        """Whether a guest, or who has its card, has ended, or it complains or uses the card."""
+        with contextlib.suppress(QmpError, AttributeError, OSError):
             return bool(guest.qmp.run('query-status')['status'] != 'running' or
                         guest.console_text() or
                         any(value != 'stopped' for device in net.shunt_fdinfo(guest.carrier)
@@ -182,10 +173,13 @@ class Bench:
             return False
         except LineError:
             pass
-        before = net.shunt_fdinfo(guest.carrier)
-        time.sleep(5)
-        return (net.shunt_fdinfo(guest.carrier) == before and
-                not _COMPLAINTS.search(guest.console_text()[self._seen:]))
+        try:
+            before = net.shunt_fdinfo(guest.carrier)
+            time.sleep(5)
+            return (net.shunt_fdinfo(guest.carrier) == before and
+                    not _COMPLAINTS.search(guest.console_text()[self._seen:]))
+        except OSError:     # who has the card is no more
+            return False
 
     def run(self, case):
         """
