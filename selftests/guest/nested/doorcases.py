@@ -12,7 +12,7 @@ from .bench import TAPS
 from .cases import moved, until
 from .door import Door, forbidden_fds
 from .front import PLAYS, Front, FrontError
-from .ktap import check
+from .ktap import Skip, check
 
 KILLS = 3       # of the door, under traffic
 AGAIN_S = 150   # until traffic has come back: TCP waits longer and longer
@@ -61,8 +61,15 @@ def vmm_comes_back(bench):
     check(nic.door.alive() and guest.carrier == pid, 'the door is another one')
 
 
+def _need_split(bench):
+    """What follows is not to be had with packed rings: see vhost-user.rst."""
+    if bench.rings.startswith('packed'):
+        raise Skip('QEMU does not know where a packed ring was left by a door that has gone')
+
+
 def door_killed_under_traffic(bench):
     """SIGKILL to the door, again and again; TCP of the guest goes on when it is there again."""
+    _need_split(bench)
     guest = bench.guest()
     door = guest.nics[0].door
     job = bench.traffic(streams=2)
@@ -85,6 +92,7 @@ def _wait_again():
 
 def door_ends_by_sigterm(bench):
     """SIGTERM under traffic: exit status 0, no word, no TAP; and it can be started again."""
+    _need_split(bench)
     guest = bench.guest()
     door = guest.nics[0].door
     job = bench.traffic()
