@@ -22,7 +22,7 @@ SMALL = 60              # bytes of a small packet
 PKTGEN = amount(5000)   # packets of a pktgen run
 UDP_SIZES = amount(128) # how many sizes there are up to the largest
 HOLD_MIB = 1            # data that waits in the guest during a migration
-MEM_MIB = 48            # memory that is watched during a migration
+MEM_MIB = amount(48)    # memory that is watched during a migration
 RING_PACKED = 34        # bits of the feature word
 IN_ORDER = 35
 
