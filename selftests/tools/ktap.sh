@@ -80,18 +80,6 @@ wait_for() {
 	fail "never came true: $*"
 }
 
-# as_before INTERFACES: whether they are these, or are within ten seconds: of a process that was
-# killed the TAP goes when the kernel comes to it.
-as_before() {
-	local _
-
-	for _ in $(seq 100); do
-		[ "$1" = "$(interfaces)" ] && return
-		sleep 0.1
-	done
-	return 1
-}
-
 run_cases() {
 	local name before began number=0 failed=0 passed=0 rc
 	local -a names
@@ -108,7 +96,7 @@ run_cases() {
 			"test_$name"
 		)
 		rc=$?
-		if [ "$rc" -ne 4 ] && ! as_before "$before"; then
+		if [ "$rc" -ne 4 ] && [ "$before" != "$(interfaces)" ]; then
 			echo "# interfaces were left changed:"
 			diff <(echo "$before") <(interfaces) | sed 's/^/# /'
 			rc=1
