@@ -34,7 +34,9 @@
  * @running: the kernel has it
  * @addressed: @addr is there
  * @num: descriptors, 0 if not said yet
- * @base: where it starts, or stopped
+ * @base: where it starts
+ * @left: where it was told to start or stopped, whichever was last: what GET_VRING_BASE says,
+ *	after a reset as well
  * @addr: its parts by the front end's own addresses
  * @kick: the eventfd, or -1; owned, as the next two
  * @call: the eventfd, or -1
@@ -47,6 +49,7 @@ struct door_ring {
 	bool addressed;
 	unsigned int num;
 	uint32_t base;
+	uint32_t left;
 	struct vhost_vring_addr addr;
 	int kick;
 	int call;

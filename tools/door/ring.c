@@ -197,7 +197,7 @@ enum status ring_stop(struct door *door, unsigned int ring, struct failure *why)
 	r->running = false;
 	status = door_control(door, ring, VHOST_GET_VRING_BASE, "VHOST_GET_VRING_BASE", &base, why);
 	if (!status)
-		r->base = base.num;
+		r->base = r->left = base.num;
 	return status;
 }
 
@@ -230,7 +230,12 @@ void ring_forget(struct door_ring *ring, bool fds)
 		replace_fd(&ring->call, -1);
 		replace_fd(&ring->err, -1);
 	}
-	*ring = (struct door_ring){ .kick = -1, .call = ring->call, .err = ring->err };
+	*ring = (struct door_ring){
+		.kick = -1,
+		.call = ring->call,
+		.err = ring->err,
+		.left = fds ? 0 : ring->left,
+	};
 }
 
 enum status on_set_vring_num(struct door *door, struct vu_message *message, struct failure *why)
@@ -263,14 +268,18 @@ enum status on_set_vring_addr(struct door *door, struct vu_message *message, str
 
 enum status on_set_vring_base(struct door *door, struct vu_message *message, struct failure *why)
 {
+	struct door_ring *ring = &door->rings[message->body.state.index];
+
 	(void)why;
-	door->rings[message->body.state.index].base = message->body.state.num;
+	ring->base = ring->left = message->body.state.num;
 	return ST_OK;
 }
 
 /*
- * Stops the ring; what comes next for it begins with a new kick. Its other eventfds stay. With the
- * last ring goes the log, since QEMU's does: there is another one when it starts them again.
+ * Stops the ring; what comes next for it begins with a new kick. Its other eventfds stay. It may
+ * have been stopped before, by a reset: QEMU 7.2 sets the status to 0 when it stops its guest, asks
+ * then, and goes on from the answer. With the last ring goes the log, since QEMU's does: there is
+ * another one when it starts them again.
  */
 enum status on_get_vring_base(struct door *door, struct vu_message *message, struct failure *why)
 {
@@ -287,7 +296,7 @@ enum status on_get_vring_base(struct door *door, struct vu_message *message, str
 		return status;
 	ring->started = false;
 	replace_fd(&ring->kick, -1);
-	message->body.state.num = ring->base;
+	message->body.state.num = ring->left;
 	for (unsigned int i = 0; i < door->ring_count; i++)
 		if (door->rings[i].started)
 			return ST_OK;
