@@ -11,14 +11,16 @@
  * whichever is first.
  *
  * Teardown, in this order, each phase making the next one safe:
- *   1. detach: each queue lets go of its back end and stops; no pass does
+ *   1. settle: requests in flight are served and returned, none is added
+ *   2. detach: each queue lets go of its back end and stops; no pass does
  *      anything any more
- *   2. silence: no eventfd and no socket wakes a worker any more
- *   3. join: the workers end
- *   4. forget: translations, tables, the log and the batches are freed
- *   5. return the owner's address space
- * The address space comes last: phase 1 unpins its pages, and until phase 3 the
- * workers run in it.
+ *   3. silence: no eventfd and no socket wakes a worker any more
+ *   4. join: the workers end
+ *   5. forget: what the back end keeps for all queues, translations, tables, the log
+ *      and the batches are freed
+ *   6. return the owner's address space
+ * The address space comes last: phase 2 unpins its pages, and until phase 5 threads
+ * run in it.
  */
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -28,6 +30,12 @@
 #include <linux/virtio_byteorder.h>
 
 #include "shunt.h"
+
+/*
+ * For how long a device that is closed waits for its requests to be returned. After it
+ * the disk is still waited for, but the driver waits for ever.
+ */
+#define SETTLE_SECONDS 60
 
 static atomic_t next_id;
 
@@ -46,6 +54,7 @@ static void vq_reset(struct shunt_vq *vq)
 	vq->log_ctx = NULL;
 	vq->busyloop = 0;
 	vq->miss = SHUNT_MISS_NONE;
+	vq->paused = false;
 	memset(&vq->ring, 0, sizeof(vq->ring));
 	vq->ring.little_endian = !vq->big_endian;
 }
@@ -53,47 +62,175 @@ static void vq_reset(struct shunt_vq *vq)
 /**
  * shunt_dev_init() - prepare a device that was just opened
  * @dev: the device; zeroed memory
- * @vqs: its queues, zeroed memory but for their role
- * @nr_vqs: how many
+ * @vqs: room for its queues, which shunt_dev_add_vq() adds
  * @ops: the back end
  *
  * shunt_dev_destroy() undoes it.
  */
-void shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
+void shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs,
 		    const struct shunt_ops *ops)
 {
-	u32 i;
-
 	mutex_init(&dev->mutex);
 	spin_lock_init(&dev->lock);
 	init_waitqueue_head(&dev->miss_wait);
 	dev->ops = ops;
+	dev->offers = ops->features;
 	dev->vqs = vqs;
-	dev->nr_vqs = nr_vqs;
 	dev->id = (u32)atomic_inc_return(&next_id);
-
-	for (i = 0; i < nr_vqs; i++) {
-		struct shunt_vq *vq = vqs[i];
-
-		mutex_init(&vq->mutex);
-		vq->dev = dev;
-		vq->index = i;
-		shunt_poll_init(&vq->kick_poll, vq, EPOLLIN);
-		vq->kick_poll.kick = true;
-		vq_reset(vq);
-	}
 }
 EXPORT_SYMBOL_GPL(shunt_dev_init);
 
-/* All five phases; does nothing to a device without an owner. */
+/**
+ * shunt_dev_add_vq() - give a device another queue
+ * @dev: the device, without an owner; all that it was given are in use
+ * @vq: zeroed memory but for its role; the caller's, until the device is destroyed
+ *
+ * Context: @dev->mutex held, or the device is nobody else's.
+ */
+void shunt_dev_add_vq(struct shunt_dev *dev, struct shunt_vq *vq)
+{
+	mutex_init(&vq->mutex);
+	init_waitqueue_head(&vq->idle);
+	vq->dev = dev;
+	vq->index = dev->nr_vqs;
+	shunt_poll_init(&vq->kick_poll, vq, EPOLLIN);
+	vq->kick_poll.kick = true;
+	vq_reset(vq);
+	dev->vqs[vq->index] = vq;
+	shunt_dev_set_nr_vqs(dev, vq->index + 1);
+}
+EXPORT_SYMBOL_GPL(shunt_dev_add_vq);
+
+/**
+ * shunt_dev_set_nr_vqs() - use just the first queues of a device
+ * @dev: the device, without an owner
+ * @nr: how many, of those that were added
+ *
+ * Context: as shunt_dev_add_vq().
+ */
+void shunt_dev_set_nr_vqs(struct shunt_dev *dev, u32 nr)
+{
+	/* Pairs with the acquire of those who do not hold the mutex. */
+	smp_store_release(&dev->nr_vqs, nr);
+}
+EXPORT_SYMBOL_GPL(shunt_dev_set_nr_vqs);
+
+/**
+ * shunt_dev_pause() - shunt_vq_pause() for all queues of a device
+ * @dev: the device
+ *
+ * Context: @dev->mutex held.
+ * Return: 0; or -EINTR when the caller was killed meanwhile: none is paused.
+ */
+int shunt_dev_pause(struct shunt_dev *dev)
+{
+	u32 i;
+
+	for (i = 0; i < dev->nr_vqs; i++) {
+		int err = shunt_vq_pause(dev->vqs[i]);
+
+		if (err) {
+			while (i--)
+				shunt_vq_resume(dev->vqs[i]);
+			return err;
+		}
+	}
+	return 0;
+}
+
+/**
+ * shunt_dev_resume() - undo shunt_dev_pause()
+ * @dev: the device
+ *
+ * Context: @dev->mutex held.
+ */
+void shunt_dev_resume(struct shunt_dev *dev)
+{
+	u32 i;
+
+	for (i = 0; i < dev->nr_vqs; i++)
+		shunt_vq_resume(dev->vqs[i]);
+}
+
+/* What is left of the time that ends at @end, in jiffies; at least 1. */
+static unsigned long time_left(unsigned long end)
+{
+	const unsigned long now = jiffies;
+
+	return time_before(now, end) ? end - now : 1;
+}
+
+/*
+ * Let what is in flight be served and returned to the driver, and add nothing; of a
+ * back end that keeps requests.
+ */
+static void drain(struct shunt_dev *dev)
+{
+	const unsigned long end = jiffies + SETTLE_SECONDS * HZ;
+	/* A pass that waits for memory of an owner that is exiting waits in vain. */
+	const unsigned long stuck =
+		current->flags & PF_EXITING ? jiffies + HZ : end;
+	u32 i;
+
+	for (i = 0; i < dev->nr_vqs; i++)
+		WRITE_ONCE(dev->vqs[i]->paused, true);
+	for (i = 0; i < dev->nr_vqs; i++) {
+		struct shunt_vq *vq = dev->vqs[i];
+		bool locked;
+
+		/* A pass that began before that may still add; the next one does not. */
+		while (!(locked = mutex_trylock(&vq->mutex)) &&
+		       time_before(jiffies, end)) {
+			if (time_after(jiffies, stuck))
+				shunt_worker_interrupt(vq);
+			schedule_timeout_idle(1);
+		}
+		if (locked)
+			mutex_unlock(&vq->mutex);
+		wait_event_idle_timeout(vq->idle, !READ_ONCE(vq->in_flight),
+					time_left(end));
+	}
+}
+
+/*
+ * Bring all queues to rest, for good. Requests that are not returned in SETTLE_SECONDS,
+ * or cannot be because the owner's memory does not come, are dropped. Does not end
+ * before the disk has: as with any process that exits with input and output under way.
+ */
+static void settle(struct shunt_dev *dev)
+{
+	u32 i;
+
+	if (dev->ops->drop)
+		drain(dev);
+	for (i = 0; i < dev->nr_vqs; i++)
+		shunt_worker_interrupt(dev->vqs[i]);
+	if (!dev->ops->drop)
+		return;
+	dev->ops->interrupt(dev);
+	for (i = 0; i < dev->nr_vqs; i++) {
+		struct shunt_vq *vq = dev->vqs[i];
+
+		shunt_vq_lock(vq);
+		if (vq->in_flight) {
+			shunt_vq_break(vq, -ETIMEDOUT);
+			shunt_worker_wake(vq);
+		}
+		shunt_vq_unlock(vq);
+		wait_event_idle(vq->idle, !READ_ONCE(vq->in_flight));
+	}
+	/* Whoever served the last ones may not yet have done with waking the workers. */
+	synchronize_rcu();
+}
+
+/* All six phases; does nothing to a device without an owner. */
 static void teardown(struct shunt_dev *dev)
 {
 	struct task_struct *owner;
 	struct vhost_iotlb *umem;
 	u32 i;
 
-	for (i = 0; i < dev->nr_vqs; i++)
-		shunt_worker_interrupt(dev->vqs[i]);
+	settle(dev);
 	/* Detach and silence. */
 	for (i = 0; i < dev->nr_vqs; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
@@ -108,6 +245,8 @@ static void teardown(struct shunt_dev *dev)
 	for (i = 0; i < dev->nr_vqs; i++)
 		shunt_worker_destroy(dev->vqs[i]);
 	/* Forget. */
+	if (dev->ops->release)
+		dev->ops->release(dev);
 	for (i = 0; i < dev->nr_vqs; i++) {
 		vq_reset(dev->vqs[i]);
 		shunt_vq_free(dev->vqs[i]);
@@ -230,11 +369,16 @@ static void show_vq(struct seq_file *m, struct shunt_vq *vq)
 		const char *name;
 		u64 value;
 	} counter[] = {
-		{ "kicks", s->kicks },		 { "passes", s->passes },
-		{ "batches", s->batches },	 { "packets", s->packets },
-		{ "bytes", s->bytes },		 { "signals", s->signals },
-		{ "suppressed", s->suppressed }, { "drops", s->drops },
-		{ "errors", s->errors },	 { "busypolls", s->busypolls },
+		{ "kicks", s->kicks },
+		{ "passes", s->passes },
+		{ "batches", s->batches },
+		{ vq->dev->ops->unit, s->packets },
+		{ "bytes", s->bytes },
+		{ "signals", s->signals },
+		{ "suppressed", s->suppressed },
+		{ "drops", s->drops },
+		{ "errors", s->errors },
+		{ "busypolls", s->busypolls },
 	};
 	u32 i;
 
@@ -259,6 +403,7 @@ static void show_vq(struct seq_file *m, struct shunt_vq *vq)
  */
 void shunt_dev_show_fdinfo(struct seq_file *m, struct shunt_dev *dev)
 {
+	const u32 nr_vqs = smp_load_acquire(&dev->nr_vqs);
 	u32 i, regions = 0;
 	int owner = 0;
 
@@ -275,7 +420,6 @@ void shunt_dev_show_fdinfo(struct seq_file *m, struct shunt_dev *dev)
 	seq_printf(m, "shunt-owner:\t%d\n", owner);
 	seq_printf(m, "shunt-features:\t0x%016llx\n", dev->features);
 	seq_printf(m, "shunt-regions:\t%u\n", regions);
-	for (i = 0; i < dev->nr_vqs; i++)
+	for (i = 0; i < nr_vqs; i++)
 		show_vq(m, dev->vqs[i]);
 }
-EXPORT_SYMBOL_GPL(shunt_dev_show_fdinfo);

@@ -92,6 +92,28 @@ static int log_user(struct shunt_vq *vq, u64 user, u64 len)
 }
 
 /**
+ * shunt_log_iov() - log what was written to a scatter list
+ * @vq: the queue, with VHOST_F_LOG_ALL
+ * @iov: the list, addresses of the owner
+ * @nr: number of its entries
+ * @len: how many bytes were written, from its start
+ *
+ * Context and return: as shunt_log_req().
+ */
+int shunt_log_iov(struct shunt_vq *vq, const struct iovec *iov, u32 nr, u64 len)
+{
+	int err = 0;
+
+	for (; nr && len && !err; iov++, nr--) {
+		u64 run = min_t(u64, len, iov->iov_len);
+
+		err = log_user(vq, (u64)(uintptr_t)iov->iov_base, run);
+		len -= run;
+	}
+	return err;
+}
+
+/**
  * shunt_log_req() - log what was written for a request
  * @vq: the queue, with VHOST_F_LOG_ALL
  * @req: index of the request in the current batch
@@ -108,16 +130,8 @@ int shunt_log_req(struct shunt_vq *vq, u32 req, u64 len)
 	u32 i;
 	int err = 0;
 
-	if (vq->iotlb) {
-		for (i = r->out; i < r->out + r->in && len && !err; i++) {
-			u64 run = min_t(u64, len, r->iov[i].iov_len);
-
-			err = log_user(vq, (u64)(uintptr_t)r->iov[i].iov_base,
-				       run);
-			len -= run;
-		}
-		return err;
-	}
+	if (vq->iotlb)
+		return shunt_log_iov(vq, r->iov + r->out, r->in, len);
 	for (i = 0; i < raw->in && len && !err; i++) {
 		u64 run = min_t(u64, len, seg[i].len);
 

@@ -23,7 +23,7 @@
 
 static u64 offered(const struct shunt_dev *dev)
 {
-	return SHUNT_FEATURES | dev->ops->features;
+	return SHUNT_FEATURES | dev->offers;
 }
 
 /* Bring what the ring caches of the features up to date. */
@@ -243,6 +243,9 @@ static long vring_ioctl(struct shunt_dev *dev, unsigned int cmd,
 	if (a.index >= dev->nr_vqs)
 		return -ENOBUFS;
 	vq = dev->vqs[array_index_nospec(a.index, dev->nr_vqs)];
+	/* The ring may move. */
+	if (cmd == VHOST_SET_VRING_ADDR && shunt_vq_pause(vq))
+		return -EINTR;
 
 	shunt_vq_lock(vq);
 	switch (cmd) {
@@ -287,6 +290,8 @@ static long vring_ioctl(struct shunt_dev *dev, unsigned int cmd,
 		break;
 	}
 	shunt_vq_unlock(vq);
+	if (cmd == VHOST_SET_VRING_ADDR)
+		shunt_vq_resume(vq);
 
 	if (reply && copy_to_user(arg, &a, size))
 		return -EFAULT;
@@ -332,6 +337,11 @@ static long dispatch(struct shunt_dev *dev, unsigned int cmd, void __user *arg)
 		return shunt_dev_reset_owner(dev);
 	}
 
+	if (dev->ops->setup) {
+		err = dev->ops->setup(dev, cmd, arg);
+		if (err != -ENOIOCTLCMD)
+			return err;
+	}
 	err = shunt_dev_check_owner(dev);
 	if (err)
 		return err;
@@ -382,4 +392,3 @@ long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd, unsigned long arg)
 	mutex_unlock(&dev->mutex);
 	return err;
 }
-EXPORT_SYMBOL_GPL(shunt_dev_ioctl);

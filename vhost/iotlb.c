@@ -99,11 +99,17 @@ static void forget(struct shunt_dev *dev, u64 start, u64 last)
 	for (i = 0; i < dev->nr_vqs; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
 
+		/* Who is killed here gives up the device, and this with it. */
+		bool paused = !shunt_vq_pause(vq);
+
 		shunt_vq_lock(vq);
 		vq->hit.perm = 0;
-		if (vq->mapped && ring_overlaps(vq, start, last))
+		if (vq->mapped && !vq->in_flight &&
+		    ring_overlaps(vq, start, last))
 			shunt_mem_unmap_ring(vq);
 		shunt_vq_unlock(vq);
+		if (paused)
+			shunt_vq_resume(vq);
 	}
 }
 
@@ -244,16 +250,16 @@ unlock:
 	mutex_unlock(&dev->mutex);
 	return err ? err : size;
 }
-EXPORT_SYMBOL_GPL(shunt_dev_write_iter);
 
 /* Whether there is a miss to be read; takes the first one if @msg is there. */
 static bool next_miss(struct shunt_dev *dev, struct vhost_iotlb_msg *msg)
 {
+	const u32 nr_vqs = smp_load_acquire(&dev->nr_vqs);
 	bool found = false;
 	u32 i;
 
 	spin_lock(&dev->lock);
-	for (i = 0; i < dev->nr_vqs && !found; i++) {
+	for (i = 0; i < nr_vqs && !found; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
 
 		found = vq->miss == SHUNT_MISS_QUEUED;
@@ -328,7 +334,6 @@ ssize_t shunt_dev_read_iter(struct shunt_dev *dev, struct iov_iter *to,
 	spin_unlock(&dev->lock);
 	return -EFAULT;
 }
-EXPORT_SYMBOL_GPL(shunt_dev_read_iter);
 
 /**
  * shunt_dev_poll() - poll method: readable while a miss waits
@@ -344,4 +349,3 @@ __poll_t shunt_dev_poll(struct shunt_dev *dev, struct file *file,
 	poll_wait(file, &dev->miss_wait, wait);
 	return next_miss(dev, NULL) ? EPOLLIN | EPOLLRDNORM : 0;
 }
-EXPORT_SYMBOL_GPL(shunt_dev_poll);

@@ -488,7 +488,8 @@ static int fill_table(struct vhost_iotlb *umem,
  * Context: @dev->mutex held, the caller is the owner.
  * Return: 0; -EFAULT for memory that cannot be read or a region that is empty,
  * wraps around or is not the owner's, or when the dirty log does not cover it;
- * -EOPNOTSUPP for flags; -E2BIG for more than max_mem_regions; -ENOMEM.
+ * -EOPNOTSUPP for flags; -E2BIG for more than max_mem_regions; -ENOMEM; -EINTR
+ * when the caller was killed.
  */
 int shunt_mem_set_table(struct shunt_dev *dev, void __user *arg)
 {
@@ -521,6 +522,10 @@ int shunt_mem_set_table(struct shunt_dev *dev, void __user *arg)
 	    !shunt_log_valid(umem, dev->log_base))
 		goto free_umem;
 
+	/* All come to rest first: who is killed meanwhile leaves no mixture. */
+	err = shunt_dev_pause(dev);
+	if (err)
+		goto free_umem;
 	for (i = 0; i < dev->nr_vqs; i++) {
 		struct shunt_vq *vq = dev->vqs[i];
 
@@ -533,7 +538,7 @@ int shunt_mem_set_table(struct shunt_dev *dev, void __user *arg)
 	spin_lock(&dev->lock);
 	swap(dev->umem, umem);
 	spin_unlock(&dev->lock);
-	err = 0;
+	shunt_dev_resume(dev);
 free_umem:
 	vhost_iotlb_free(umem);
 free_region:

@@ -181,6 +181,7 @@ static long net_ioctl(struct shunt_dev *dev, unsigned int cmd, void __user *arg)
 
 static const struct shunt_ops net_ops = {
 	.name = "net",
+	.unit = "packets",
 	.features = BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) |
 		    BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) |
 		    BIT_ULL(VIRTIO_F_IN_ORDER),
@@ -203,14 +204,14 @@ static int net_open(struct inode *inode, struct file *file)
 
 	if (!net)
 		return -ENOMEM;
+	shunt_dev_init(&net->dev, net->vqs, &net_ops);
 	for (i = 0; i < NET_VQS; i++) {
 		struct shunt_net_vq *nvq = &net->vq[i];
 
-		net->vqs[i] = &nvq->vq;
+		shunt_dev_add_vq(&net->dev, &nvq->vq);
 		nvq->vq.role = queue[i].role;
 		shunt_poll_init(&nvq->poll, &nvq->vq, queue[i].mask);
 	}
-	shunt_dev_init(&net->dev, net->vqs, NET_VQS, &net_ops);
 	file->private_data = &net->dev;
 	return 0;
 }
@@ -224,47 +225,11 @@ static int net_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static long net_file_ioctl(struct file *file, unsigned int cmd,
-			   unsigned long arg)
-{
-	return shunt_dev_ioctl(file->private_data, cmd, arg);
-}
-
-static ssize_t net_read_iter(struct kiocb *iocb, struct iov_iter *to)
-{
-	struct file *file = iocb->ki_filp;
-
-	return shunt_dev_read_iter(file->private_data, to,
-				   file->f_flags & O_NONBLOCK ||
-					   iocb->ki_flags & IOCB_NOWAIT);
-}
-
-static ssize_t net_write_iter(struct kiocb *iocb, struct iov_iter *from)
-{
-	return shunt_dev_write_iter(iocb->ki_filp->private_data, from);
-}
-
-static __poll_t net_poll(struct file *file, poll_table *wait)
-{
-	return shunt_dev_poll(file->private_data, file, wait);
-}
-
-static void net_show_fdinfo(struct seq_file *m, struct file *file)
-{
-	shunt_dev_show_fdinfo(m, file->private_data);
-}
-
 static const struct file_operations net_fops = {
 	.owner = THIS_MODULE,
 	.open = net_open,
 	.release = net_release,
-	.unlocked_ioctl = net_file_ioctl,
-	.compat_ioctl = compat_ptr_ioctl,
-	.read_iter = net_read_iter,
-	.write_iter = net_write_iter,
-	.poll = net_poll,
-	.show_fdinfo = net_show_fdinfo,
-	.llseek = noop_llseek,
+	SHUNT_FILE_OPERATIONS,
 };
 
 static struct miscdevice net_misc = {

@@ -46,6 +46,64 @@ void shunt_vq_lock(struct shunt_vq *vq)
 EXPORT_SYMBOL_GPL(shunt_vq_lock);
 
 /**
+ * shunt_vq_pause() - wait until none of a queue's requests is in flight
+ * @vq: the queue
+ *
+ * Nothing is added until shunt_vq_resume(). Nothing happens where the back end keeps
+ * no request beyond its pass: for it the mutex is enough.
+ *
+ * Context: process context, dev->mutex held, @vq->mutex not.
+ * Return: 0; or -EINTR when the caller was killed meanwhile: it is not paused.
+ */
+int shunt_vq_pause(struct shunt_vq *vq)
+{
+	if (!vq->dev->ops->drop)
+		return 0;
+	shunt_vq_lock(vq);
+	vq->paused = true;
+	shunt_vq_unlock(vq);
+	if (!wait_event_killable(vq->idle, !READ_ONCE(vq->in_flight)))
+		return 0;
+	shunt_vq_resume(vq);
+	return -EINTR;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_pause);
+
+/**
+ * shunt_vq_resume() - undo shunt_vq_pause()
+ * @vq: the queue
+ *
+ * Context: as shunt_vq_pause().
+ */
+void shunt_vq_resume(struct shunt_vq *vq)
+{
+	if (!vq->dev->ops->drop)
+		return;
+	shunt_vq_lock(vq);
+	vq->paused = false;
+	shunt_vq_unlock(vq);
+	/* It may have been woken for what it did not do. */
+	if (vq->task)
+		shunt_worker_wake(vq);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_resume);
+
+/**
+ * shunt_vq_ended() - requests in flight have been returned or dropped
+ * @vq: the queue
+ * @n: how many
+ *
+ * Context: a pass, or shunt_ops.drop().
+ */
+void shunt_vq_ended(struct shunt_vq *vq, u32 n)
+{
+	WRITE_ONCE(vq->in_flight, vq->in_flight - n);
+	if (!vq->in_flight && wq_has_sleeper(&vq->idle))
+		wake_up_all(&vq->idle);
+}
+EXPORT_SYMBOL_GPL(shunt_vq_ended);
+
+/**
  * shunt_vq_alloc() - get the memory that batches need
  * @vq: the queue, which belongs to nobody else yet
  *
@@ -194,16 +252,17 @@ void shunt_vq_run(struct shunt_vq *vq)
 	int err;
 
 	mutex_lock(&vq->mutex);
-	if (!vq->running || vq->broken)
-		goto unlock;
-	err = ready_ring(vq);
-	if (!err) {
-		vq->stats.passes++;
-		err = vq->dev->ops->run(vq);
+	if (vq->running && !vq->broken) {
+		err = ready_ring(vq);
+		if (!err) {
+			vq->stats.passes++;
+			err = vq->dev->ops->run(vq);
+		}
+		if (err && err != -EAGAIN)
+			shunt_vq_break(vq, err);
 	}
-	if (err && err != -EAGAIN)
-		shunt_vq_break(vq, err);
-unlock:
+	if (vq->in_flight && (!vq->running || vq->broken))
+		vq->dev->ops->drop(vq);
 	mutex_unlock(&vq->mutex);
 }
 
@@ -350,6 +409,32 @@ int shunt_vq_before_done(struct shunt_vq *vq, u32 req, u32 len)
 	return vq->nr_done == SHUNT_REQ_MAX ? shunt_vq_push(vq) : 0;
 }
 EXPORT_SYMBOL_GPL(shunt_vq_before_done);
+
+/**
+ * shunt_vq_return() - a request in flight has been served
+ * @vq: the queue
+ * @done: what to return to the driver
+ * @iov: its writable part, addresses of the owner
+ * @nr: number of entries of @iov
+ *
+ * The driver sees it after the next shunt_vq_push().
+ *
+ * Context and return: as shunt_vq_done().
+ */
+int shunt_vq_return(struct shunt_vq *vq, const struct ring_done *done,
+		    const struct iovec *iov, u32 nr)
+{
+	int err = 0;
+
+	if (shunt_vq_has(vq, VHOST_F_LOG_ALL))
+		err = shunt_log_iov(vq, iov, nr, done->len);
+	if (!err && vq->nr_done == SHUNT_REQ_MAX)
+		err = shunt_vq_push(vq);
+	if (!err)
+		vq->done[vq->nr_done++] = *done;
+	return err;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_return);
 
 /**
  * shunt_vq_push() - return what was served, and interrupt if wanted

@@ -33,6 +33,13 @@
  * the ioctls, the fds and all addresses. Neither is believed. A queue that its
  * driver or VMM broke stops, says so by its error eventfd and in fdinfo, and
  * stays stopped until it is started again.
+ *
+ * In flight: a back end may keep a request beyond the pass that fetched it, until
+ * some device has served it, and returns it in a later pass in whatever order. It
+ * counts them in shunt_vq.in_flight. What they refer to does not change under them:
+ * whoever takes memory away, moves a ring or stops it pauses the queue before
+ * (shunt_vq_pause()), which lets nothing new begin and waits for the rest. So the
+ * ring of a queue with requests in flight is always mapped.
  */
 #ifndef SHUNT_H
 #define SHUNT_H
@@ -165,8 +172,9 @@ enum shunt_miss {
  * struct shunt_vq - a virtqueue
  *
  * Under @mutex but for: @task and @dev, which do not change while a queue can
- * run; @pending and @waiters, which are atomic; @miss*, under dev->lock; and
- * @stats.kicks, which belongs to the kick's wait queue.
+ * run; @pending and @waiters, which are atomic; @paused, which is set by whoever
+ * waits on @idle; @miss*, under dev->lock; and @stats.kicks, which belongs to the
+ * kick's wait queue. @in_flight is changed under @mutex and read without.
  */
 struct shunt_vq {
 	struct mutex mutex;
@@ -217,6 +225,11 @@ struct shunt_vq {
 	struct ring_done *done;
 	u32 nr_done;
 
+	/* Requests that were fetched and are kept beyond their pass. */
+	u32 in_flight;
+	bool paused; /* none is to be added */
+	wait_queue_head_t idle; /* there are none any more */
+
 	enum shunt_miss miss;
 	u64 miss_iova;
 	u8 miss_access;
@@ -227,31 +240,53 @@ struct shunt_vq {
 /**
  * struct shunt_ops - what a back end is to the core
  * @name: names the device, its workers and its fdinfo
+ * @unit: what is counted in its fdinfo: "packets", "requests"
  * @features: feature bits offered besides SHUNT_FEATURES
  * @run: one pass over @vq. Context: the queue's worker, in the owner's address
  *	space, @vq->mutex held, the queue running and its ring accessible.
  *	Return: 0; or a negative error number, which breaks the queue, but for
  *	-EAGAIN: to be run again when a missing translation arrives.
+ * @drop: forget the requests in flight that have been served, of a queue that is
+ *	broken or stopped; NULL, as @interrupt, for a back end that keeps none. Context: as @run,
+ *	but that the ring may not be accessible.
+ * @interrupt: take threads of the back end out of page faults, as
+ *	shunt_worker_interrupt() does with workers
  * @stop: detach @vq from whatever it was started with, called with
- *	@vq->mutex held, for a queue that may or may not run
+ *	@vq->mutex held, for a queue that may or may not run; nothing is in flight
+ * @release: the owner gives up the device, whose queues are stopped and have no
+ *	workers any more; or NULL
+ * @setup: ioctls that need no owner, of those that the core does not know; or
+ *	NULL. Context: dev->mutex held. Return: as of an ioctl, -ENOIOCTLCMD for
+ *	others.
  * @ioctl: ioctls that the core does not know. Context: dev->mutex held, the
  *	caller is the owner. Return: as of an ioctl.
  */
 struct shunt_ops {
 	const char *name;
+	const char *unit;
 	u64 features;
 	int (*run)(struct shunt_vq *vq);
+	void (*drop)(struct shunt_vq *vq);
+	void (*interrupt)(struct shunt_dev *dev);
 	void (*stop)(struct shunt_vq *vq);
+	void (*release)(struct shunt_dev *dev);
+	long (*setup)(struct shunt_dev *dev, unsigned int cmd,
+		      void __user *arg);
 	long (*ioctl)(struct shunt_dev *dev, unsigned int cmd,
 		      void __user *arg);
 };
 
 /**
  * struct shunt_dev - one open file of a vhost device
+ * @vqs: its queues; only ever added to
+ * @nr_vqs: how many of them are in use; changes while there is no owner, and grows
+ *	behind the back of fdinfo and of poll
  * @id: number of the device since the module was loaded
  * @mm: the owner's address space, NULL when there is no owner
  * @owner: the owner, for its resource limits
  * @owner_can_lock: the owner had CAP_IPC_LOCK
+ * @offers: feature bits offered besides SHUNT_FEATURES: those of the back end, until it
+ *	knows better
  */
 struct shunt_dev {
 	struct mutex mutex;
@@ -264,6 +299,7 @@ struct shunt_dev {
 	struct task_struct *owner;
 	bool owner_can_lock;
 
+	u64 offers;
 	u64 features;
 	u64 backend_features;
 	struct vhost_iotlb *umem;
@@ -275,19 +311,41 @@ struct shunt_dev {
 };
 
 /* device.c */
-void shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs, u32 nr_vqs,
+void shunt_dev_init(struct shunt_dev *dev, struct shunt_vq **vqs,
 		    const struct shunt_ops *ops);
+void shunt_dev_add_vq(struct shunt_dev *dev, struct shunt_vq *vq);
+void shunt_dev_set_nr_vqs(struct shunt_dev *dev, u32 nr);
 void shunt_dev_destroy(struct shunt_dev *dev);
 int shunt_dev_set_owner(struct shunt_dev *dev);
 int shunt_dev_check_owner(struct shunt_dev *dev);
 int shunt_dev_reset_owner(struct shunt_dev *dev);
+int shunt_dev_pause(struct shunt_dev *dev);
+void shunt_dev_resume(struct shunt_dev *dev);
 void shunt_dev_show_fdinfo(struct seq_file *m, struct shunt_dev *dev);
 
 /* ioctl.c */
 long shunt_dev_ioctl(struct shunt_dev *dev, unsigned int cmd,
 		     unsigned long arg);
 
+/* file.c */
+long shunt_file_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+ssize_t shunt_file_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t shunt_file_write_iter(struct kiocb *iocb, struct iov_iter *from);
+__poll_t shunt_file_poll(struct file *file, poll_table *wait);
+void shunt_file_show_fdinfo(struct seq_file *m, struct file *file);
+
+#define SHUNT_FILE_OPERATIONS                                                  \
+	.unlocked_ioctl = shunt_file_ioctl, .compat_ioctl = compat_ptr_ioctl,  \
+	.read_iter = shunt_file_read_iter,                                     \
+	.write_iter = shunt_file_write_iter, .poll = shunt_file_poll,          \
+	.show_fdinfo = shunt_file_show_fdinfo, .llseek = noop_llseek
+
 /* worker.c */
+struct task_struct *shunt_worker_thread(int (*run)(void *), void *arg,
+					const char *device, const char *role,
+					u32 index);
+struct mem_cgroup *shunt_worker_begin(struct shunt_dev *dev);
+void shunt_worker_end(struct shunt_dev *dev, struct mem_cgroup *memcg);
 int shunt_worker_create(struct shunt_vq *vq);
 void shunt_worker_destroy(struct shunt_vq *vq);
 void shunt_worker_wake(struct shunt_vq *vq);
@@ -297,6 +355,9 @@ bool shunt_worker_busy_poll(struct shunt_vq *vq, bool (*more)(void *),
 
 /* queue.c */
 void shunt_vq_lock(struct shunt_vq *vq);
+int shunt_vq_pause(struct shunt_vq *vq);
+void shunt_vq_resume(struct shunt_vq *vq);
+void shunt_vq_ended(struct shunt_vq *vq, u32 n);
 int shunt_vq_alloc(struct shunt_vq *vq);
 void shunt_vq_free(struct shunt_vq *vq);
 int shunt_vq_start(struct shunt_vq *vq);
@@ -306,6 +367,8 @@ void shunt_vq_run(struct shunt_vq *vq);
 int shunt_vq_fetch(struct shunt_vq *vq, u32 max);
 void shunt_vq_unfetch(struct shunt_vq *vq, u32 first);
 int shunt_vq_before_done(struct shunt_vq *vq, u32 req, u32 len);
+int shunt_vq_return(struct shunt_vq *vq, const struct ring_done *done,
+		    const struct iovec *iov, u32 nr);
 int shunt_vq_push(struct shunt_vq *vq);
 int shunt_vq_suppress(struct shunt_vq *vq);
 int shunt_vq_arm(struct shunt_vq *vq);
@@ -351,6 +414,8 @@ __poll_t shunt_dev_poll(struct shunt_dev *dev, struct file *file,
 bool shunt_log_valid(struct vhost_iotlb *umem, u64 log_base);
 bool shunt_log_ring_valid(struct shunt_vq *vq, u64 log_base, u64 log_addr);
 int shunt_log_req(struct shunt_vq *vq, u32 req, u64 len);
+int shunt_log_iov(struct shunt_vq *vq, const struct iovec *iov, u32 nr,
+		  u64 len);
 
 static inline bool shunt_vq_has(const struct shunt_vq *vq, unsigned int bit)
 {

@@ -23,18 +23,51 @@
  */
 #include <linux/cgroup.h>
 #include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
 #include "shunt.h"
 
+/**
+ * shunt_worker_begin() - the calling thread works for a device's owner from now on
+ * @dev: the device
+ *
+ * In the owner's address space, with what it allocates charged to the owner's memory
+ * cgroup (where it asks for that: __GFP_ACCOUNT), and to be interrupted by SIGKILL.
+ *
+ * Return: for shunt_worker_end().
+ */
+struct mem_cgroup *shunt_worker_begin(struct shunt_dev *dev)
+{
+	struct mem_cgroup *memcg = get_mem_cgroup_from_mm(dev->mm);
+
+	allow_signal(SIGKILL);
+	kthread_use_mm(dev->mm);
+	set_active_memcg(memcg);
+	return memcg;
+}
+EXPORT_SYMBOL_GPL(shunt_worker_begin);
+
+/**
+ * shunt_worker_end() - undo shunt_worker_begin()
+ * @dev: the device
+ * @memcg: what that returned
+ */
+void shunt_worker_end(struct shunt_dev *dev, struct mem_cgroup *memcg)
+{
+	set_active_memcg(NULL);
+	kthread_unuse_mm(dev->mm);
+	mem_cgroup_put(memcg);
+}
+EXPORT_SYMBOL_GPL(shunt_worker_end);
+
 static int worker(void *data)
 {
 	struct shunt_vq *vq = data;
+	struct mem_cgroup *memcg = shunt_worker_begin(vq->dev);
 
-	allow_signal(SIGKILL);
-	kthread_use_mm(vq->dev->mm);
 	for (;;) {
 		set_current_state(TASK_IDLE);
 		if (kthread_should_stop())
@@ -48,9 +81,41 @@ static int worker(void *data)
 		cond_resched();
 	}
 	__set_current_state(TASK_RUNNING);
-	kthread_unuse_mm(vq->dev->mm);
+	shunt_worker_end(vq->dev, memcg);
 	return 0;
 }
+
+/**
+ * shunt_worker_thread() - make a thread that works for the caller
+ * @run: what it runs; ends when kthread_should_stop() says so
+ * @arg: its argument
+ * @device: names it, with @role and @index and the caller's pid
+ * @role: "" for the worker of a queue
+ * @index: number of the queue, or of the thread
+ *
+ * It is in the caller's cgroups. It does not run yet.
+ *
+ * Context: process context, of the owner.
+ * Return: the thread, for wake_up_process(), or an ERR_PTR().
+ */
+struct task_struct *shunt_worker_thread(int (*run)(void *), void *arg,
+					const char *device, const char *role,
+					u32 index)
+{
+	struct task_struct *task;
+	int err;
+
+	task = kthread_create(run, arg, "shunt-%s-%d/%s%u", device,
+			      task_tgid_nr(current), role, index);
+	if (IS_ERR(task))
+		return task;
+	err = cgroup_attach_task_all(current, task);
+	if (!err)
+		return task;
+	kthread_stop(task);
+	return ERR_PTR(err);
+}
+EXPORT_SYMBOL_GPL(shunt_worker_thread);
 
 /**
  * shunt_worker_create() - start a queue's worker
@@ -62,18 +127,12 @@ static int worker(void *data)
 int shunt_worker_create(struct shunt_vq *vq)
 {
 	struct task_struct *task;
-	int err;
 
 	vq->pending = 0;
-	task = kthread_create(worker, vq, "shunt-%s-%d/%u", vq->dev->ops->name,
-			      task_tgid_nr(current), vq->index);
+	task = shunt_worker_thread(worker, vq, vq->dev->ops->name, "",
+				   vq->index);
 	if (IS_ERR(task))
 		return PTR_ERR(task);
-	err = cgroup_attach_task_all(current, task);
-	if (err) {
-		kthread_stop(task);
-		return err;
-	}
 	vq->task = task;
 	wake_up_process(task);
 	return 0;
