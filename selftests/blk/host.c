@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * host.c - the host's side of a disk: its errors reach the driver, its limits for the
+ * VMM's cgroup hold, and fdinfo counts
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "vdisk.h"
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	kt_check(fd >= 0, "open %s: %m", path);
+	kt_check(write(fd, text, strlen(text)) == (ssize_t)strlen(text), "'%s' to %s: %m", text,
+		 path);
+	close(fd);
+}
+
+static void need(const char *kind)
+{
+	const char *is = getenv("SHUNT_TEST_DISK_KIND");
+
+	if (!is || strcmp(is, kind))
+		kt_skip("this takes a disk that is %s", kind);
+}
+
+/* Some sectors of the device are bad. */
+static void errors(long arg)
+{
+	static const char list[] = "/sys/kernel/config/nullb/shunt/badblocks";
+	struct vd_opts o = { 0 };
+	static uint8_t buf[65536];
+	struct vd_disk *d;
+	struct virtio_blk_discard_write_zeroes z = { 96, 16, 0 };
+	struct vd_io io = { .type = VIRTIO_BLK_T_WRITE_ZEROES, .out = &z, .out_len = sizeof(z) };
+
+	(void)arg;
+	need("null");
+	d = vd_new(&o);
+	vd_alive(d);
+	write_file(list, "+100-101");
+	kt_check(vd_read(d, 0, 100, buf, 512) == VIRTIO_BLK_S_IOERR, "read of a bad sector");
+	kt_check(vd_write(d, 0, 101, buf, 512) == VIRTIO_BLK_S_IOERR, "write of a bad sector");
+	kt_check(vd_read(d, 0, 0, buf, sizeof(buf)) == VIRTIO_BLK_S_IOERR, "one of them is bad");
+	kt_check(vd_do(d, 0, &io) == VIRTIO_BLK_S_IOERR, "write zeroes to it");
+	kt_check(vd_read(d, 0, 102, buf, 4096) == VIRTIO_BLK_S_OK, "those behind are good");
+	write_file(list, "-100-101");
+	kt_check(vd_read(d, 0, 0, buf, sizeof(buf)) == VIRTIO_BLK_S_OK, "they are good again");
+	vd_alive(d);
+	vd_free(d);
+}
+
+/* The device of the disk: a block device, or what is below a file system. */
+static dev_t device(void)
+{
+	struct stat st;
+
+	kt_sys(stat(vd_path(), &st));
+	return S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+}
+
+/* Requests are the VMM's: io.max of its cgroup slows them down. */
+static void limited(long arg)
+{
+	char root[] = "/tmp/shunt-cgroup-XXXXXX", path[256], text[128];
+	struct vd_opts o = { .room = 65536 };
+	static uint8_t buf[65536];
+	struct vd_disk *d;
+	uint64_t began, fast, slow;
+	unsigned int i, dead;
+
+	(void)arg;
+	if (!major(device()))
+		kt_skip("this disk has no device whose use could be limited");
+	kt_check(mkdtemp(root), "mkdtemp: %m");
+	kt_sys(mount("none", root, "cgroup2", 0, NULL));
+	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", root);
+	write_file(path, "+io");
+	snprintf(path, sizeof(path), "%s/shunt-test", root);
+	kt_check(!mkdir(path, 0755) || errno == EEXIST, "mkdir %s: %m", path);
+	snprintf(path, sizeof(path), "%s/shunt-test/io.max", root);
+	if (access(path, F_OK)) {
+		umount2(root, MNT_DETACH);
+		kt_skip("this kernel has no io.max");
+	}
+	snprintf(text, sizeof(text), "%u:%u rbps=1048576 wbps=1048576", major(device()),
+		 minor(device()));
+	write_file(path, text);
+
+	began = vg_ms();
+	d = vd_new(&o);
+	/* Written, too: what a file does not have is not read from anywhere. */
+	for (i = 0; i < 32; i++) {
+		kt_check(vd_write(d, 0, i * 128, buf, sizeof(buf)) == VIRTIO_BLK_S_OK, "write");
+		kt_check(vd_read(d, 0, i * 128, buf, sizeof(buf)) == VIRTIO_BLK_S_OK, "read");
+	}
+	vd_free(d);
+	fast = vg_ms() - began;
+
+	snprintf(path, sizeof(path), "%s/shunt-test/cgroup.procs", root);
+	write_file(path, "0");
+	began = vg_ms();
+	d = vd_new(&o);
+	for (i = 0; i < 32; i++)
+		kt_check(vd_read(d, 0, i * 128, buf, sizeof(buf)) == VIRTIO_BLK_S_OK, "read");
+	slow = vg_ms() - began;
+	vd_free(d);
+	/* 2 MiB at 1 MiB a second, less what may go at once. */
+	kt_note("%llu ms without a limit, %llu with it", (unsigned long long)fast,
+		(unsigned long long)slow);
+	kt_check(slow >= 1000, "the limit does not hold: %llu ms for 2 MiB",
+		 (unsigned long long)slow);
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", root);
+	write_file(path, "0");
+	snprintf(path, sizeof(path), "%s/shunt-test", root);
+	for (dead = 0; rmdir(path) && dead < 50; dead++)
+		usleep(100000);
+	umount(root);
+	rmdir(root);
+}
+
+static void counted(long arg)
+{
+	struct vd_opts o = { .queues = 2 };
+	struct vd_disk *d = vd_new(&o);
+	static uint8_t buf[4096];
+	char text[64];
+	unsigned int i;
+
+	(void)arg;
+	kt_check(vg_fdinfo(d->dev.fd, "shunt-device", text, sizeof(text)) && !strcmp(text, "blk"),
+		 "fdinfo names another device");
+	for (i = 0; i < 10; i++)
+		kt_check(vd_read(d, 1, 8 * i, buf, sizeof(buf)) == VIRTIO_BLK_S_OK, "read");
+	kt_check(vd_read(d, 1, d->sectors, buf, sizeof(buf)) == VIRTIO_BLK_S_IOERR, "read behind");
+	kt_check(vg_fdinfo_u64(d->dev.fd, "vq1-requests") == 11, "requests");
+	kt_check(vg_fdinfo_u64(d->dev.fd, "vq1-bytes") == 40960, "bytes");
+	kt_check(vg_fdinfo_u64(d->dev.fd, "vq1-drops") == 1, "drops");
+	kt_check(vg_fdinfo_u64(d->dev.fd, "vq0-requests") == 0, "requests of the other queue");
+	vd_free(d);
+}
+
+static const struct kt_case cases[] = {
+	{ "errors of the device reach the driver", errors, 0 },
+	{ "the cgroup of the owner limits its requests", limited, 0 },
+	{ "fdinfo counts requests", counted, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));
+}
