@@ -224,10 +224,23 @@ static void deep(long room)
 	vd_free(d);
 }
 
-/* Stop each queue under load: all that was taken is returned by then. */
-static void restarts(long reopen)
+/* Close the device, and have another one for the same disk and memory. */
+static void reopen(struct vd_disk *d)
 {
-	struct vd_opts o = opts(reopen ? 1 : 2, 0);
+	struct shunt_blk_disk arg = { .fd = d->backing, .queues = d->queues };
+
+	close(d->dev.fd);
+	d->dev.fd = vg_open();
+	kt_sys(ioctl(d->dev.fd, SHUNT_BLK_SET_DISK, &arg));
+	kt_sys(ioctl(d->dev.fd, VHOST_SET_OWNER));
+	kt_sys(vg_set_features(d->dev.fd, d->dev.features));
+	kt_sys(vg_set_mem(d->dev.fd, d->mem));
+}
+
+/* Stop each queue under load: all that was taken is returned by then. */
+static void restarts(long again)
+{
+	struct vd_opts o = opts(2, 0);
 	struct load l;
 	unsigned int round, q;
 
@@ -246,16 +259,8 @@ static void restarts(long reopen)
 				 "stopped at %#x, what was used ends at %#x", base[q],
 				 vg_ring_at(r));
 		}
-		if (reopen) {
-			struct shunt_blk_disk arg = { .fd = l.d->backing, .queues = 1 };
-
-			close(l.d->dev.fd);
-			l.d->dev.fd = vg_open();
-			kt_sys(ioctl(l.d->dev.fd, SHUNT_BLK_SET_DISK, &arg));
-			kt_sys(ioctl(l.d->dev.fd, VHOST_SET_OWNER));
-			kt_sys(vg_set_features(l.d->dev.fd, l.d->dev.features));
-			kt_sys(vg_set_mem(l.d->dev.fd, l.d->mem));
-		}
+		if (again)
+			reopen(l.d);
 		for (q = 0; q < l.d->queues; q++) {
 			vd_queue_setup(l.d, q, base[q]);
 			vd_queue_start(l.d, q);
@@ -276,18 +281,12 @@ static void closed(long arg)
 	(void)arg;
 	load_new(&l, &o);
 	for (round = 0; round < kt_scale(30, 6); round++) {
-		struct shunt_blk_disk disk = { .fd = l.d->backing, .queues = 1 };
 		struct vg_ring *r = &l.d->q[0].ring;
 
 		run(&l, below(&l, 50));
 		turn(&l, true, false);
 		turn(&l, true, false);
-		close(l.d->dev.fd);
-		l.d->dev.fd = vg_open();
-		kt_sys(ioctl(l.d->dev.fd, SHUNT_BLK_SET_DISK, &disk));
-		kt_sys(ioctl(l.d->dev.fd, VHOST_SET_OWNER));
-		kt_sys(vg_set_features(l.d->dev.fd, l.d->dev.features));
-		kt_sys(vg_set_mem(l.d->dev.fd, l.d->mem));
+		reopen(l.d);
 		/* As all that was taken was returned, what was used is where it goes on. */
 		vd_queue_setup(l.d, 0, vg_ring_at(r));
 		vd_queue_start(l.d, 0);

@@ -536,6 +536,20 @@ void vg_alive(struct vg_net *n);
 /* Milliseconds since some point in the past. */
 uint64_t vg_ms(void);
 
+/* ---- uffd.c: faults that only the VMM can answer ---- */
+
+/* A userfaultfd; skips the case where there is none. */
+int vg_uffd(void);
+/* Empty a page of the process: faults in it now wait for whoever reads the fd. */
+void vg_uffd_trap(int uffd, void *page);
+/* Wait until something faults. */
+void vg_uffd_wait(int uffd);
+/*
+ * Run @vmm in a process, which writes a byte to @ready when it is as far as it is to be and never
+ * returns; kill it; it must be gone within @ms.
+ */
+void vg_killable(void (*vmm)(int ready, long arg), long arg, unsigned int ms);
+
 /* ---- spoil.c: rings that a guest breaks ---- */
 
 enum vg_spoil_mode {

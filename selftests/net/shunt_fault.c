@@ -7,49 +7,13 @@
  * an ioctl whose argument lies there, may make the VMM unkillable or hang those
  * who look at it. For shunt only: a stock worker of 6.1 waits for ever.
  */
-#include <fcntl.h>
 #include <linux/userfaultfd.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vguest.h"
-
-/* Faults in this page of the process now wait for whoever reads the fd. */
-static void trap(int uffd, void *page)
-{
-	struct uffdio_register reg = {
-		.range = { .start = (uintptr_t)page, .len = VG_PAGE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-
-	kt_sys(madvise(page, VG_PAGE, MADV_REMOVE));
-	kt_sys(ioctl(uffd, UFFDIO_REGISTER, &reg));
-}
-
-static int open_uffd(void)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		kt_skip("no userfaultfd");
-	kt_sys(ioctl(fd, UFFDIO_API, &api));
-	return fd;
-}
-
-static void wait_for_fault(int uffd)
-{
-	struct pollfd p = { .fd = uffd, .events = POLLIN };
-
-	kt_check(poll(&p, 1, VG_STALL_MS) == 1, "nothing faults");
-}
 
 /* A page of guest memory that holds nothing yet. */
 static uint64_t empty_page(struct vg_net *n)
@@ -68,18 +32,18 @@ static void *set_call(void *arg)
 /* The VMM's life until its worker is stuck. Tells by @ready. */
 static void get_stuck(int ready, long with_ioctl)
 {
-	int uffd = open_uffd(); /* before the device: closed after it */
+	int uffd = vg_uffd(); /* before the device: closed after it */
 	struct vg_opts o = { .frame = 1514 };
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_queue *q = &n->q[0];
 	uint64_t gpa = empty_page(n);
 	pthread_t t;
 
-	trap(uffd, vg_va(n->mem, gpa, VG_PAGE));
+	vg_uffd_trap(uffd, vg_va(n->mem, gpa, VG_PAGE));
 	vg_desc(&q->ring[VG_TX], 0, gpa, 100, 0, 0);
 	vg_publish(&q->ring[VG_TX], 0);
 	vg_ring_kick_always(&q->ring[VG_TX]);
-	wait_for_fault(uffd);
+	vg_uffd_wait(uffd);
 	if (with_ioctl) {
 		kt_check(!pthread_create(&t, NULL, set_call, q), "pthread_create");
 		usleep(200000);
@@ -90,32 +54,13 @@ static void get_stuck(int ready, long with_ioctl)
 
 static void killed(long with_ioctl)
 {
-	int fd[2], status, i;
-	pid_t pid;
-	char c;
-
 	vg_need_shunt();
-	kt_sys(pipe(fd));
-	pid = kt_sys(fork());
-	if (!pid) {
-		close(fd[0]);
-		get_stuck(fd[1], with_ioctl);
-		_exit(1);
-	}
-	close(fd[1]);
-	kt_check(read(fd[0], &c, 1) == 1, "the VMM did not get so far");
-	kill(pid, SIGKILL);
-	for (i = 0; i < VG_STALL_MS / 10; i++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			return;
-		usleep(10000);
-	}
-	kt_fail("the VMM cannot be killed");
+	vg_killable(get_stuck, with_ioctl, VG_STALL_MS);
 }
 
 static void answered(long arg)
 {
-	int uffd = open_uffd();
+	int uffd = vg_uffd();
 	struct vg_opts o = { .frame = 1514 };
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_queue *q = &n->q[0];
@@ -129,11 +74,11 @@ static void answered(long arg)
 	(void)arg;
 	vg_need_shunt();
 	drops = vg_fdinfo_u64(q->dev.fd, "vq1-packets");
-	trap(uffd, page);
+	vg_uffd_trap(uffd, page);
 	vg_desc(&q->ring[VG_TX], 0, gpa, 100, 0, 0);
 	vg_publish(&q->ring[VG_TX], 0);
 	vg_ring_kick_always(&q->ring[VG_TX]);
-	wait_for_fault(uffd);
+	vg_uffd_wait(uffd);
 	usleep(100000);
 	kt_check(vg_used_idx(&q->ring[VG_TX]) == 0, "used before the page was there");
 	kt_sys(ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
@@ -156,7 +101,7 @@ static void *set_table(void *arg)
 
 static void looked_at(long arg)
 {
-	int uffd = open_uffd();
+	int uffd = vg_uffd();
 	struct vg_opts o = { .frame = 1514 };
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_queue *q = &n->q[0];
@@ -169,9 +114,9 @@ static void looked_at(long arg)
 
 	(void)arg;
 	vg_need_shunt();
-	trap(uffd, page);
+	vg_uffd_trap(uffd, page);
 	kt_check(!pthread_create(&t, NULL, set_table, &s), "pthread_create");
-	wait_for_fault(uffd);
+	vg_uffd_wait(uffd);
 	/* A time-out of the case is what a hang would be. */
 	kt_check(vg_fdinfo_u64(q->dev.fd, "shunt-regions") == n->mem->n, "another table");
 	kt_sys(ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
