@@ -27,6 +27,7 @@
 #include "lib/subst.h"
 #include "lib/vhostdev.h"
 #include "net_plug.h"
+#include "stdfds.h"
 
 /* What the command line asks for. */
 struct wish {
@@ -246,7 +247,7 @@ int net_exec(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = check_arguments(&wish, &why);
 	if (!status)
-		status = net_fill_standard_fds(&why);
+		status = fill_standard_fds(&why);
 	if (!status)
 		status = net_check_privilege("net exec", &why);
 	if (!status)

@@ -6,7 +6,6 @@
  * nothing is left behind.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -70,18 +69,6 @@ enum status net_check_privilege(const char *verb, struct failure *why)
 		return ST_OK;
 	return failed(why, ST_PRIVILEGE,
 		      "%s: must be root (making an interface takes CAP_NET_ADMIN)", verb);
-}
-
-/* A vhost device must not land on a descriptor that the command takes for its stdin or stdout. */
-enum status net_fill_standard_fds(struct failure *why)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
-			continue;
-		if (open("/dev/null", O_RDWR) != fd)
-			return failed(why, ST_SYSTEM, "/dev/null: %s", strerror(errno));
-	}
-	return ST_OK;
 }
 
 void net_unplug(struct net_plug *plug)

@@ -82,14 +82,6 @@ enum status net_wish_check(const struct net_wish *wish, struct failure *why);
 enum status net_check_privilege(const char *verb, struct failure *why);
 
 /**
- * net_fill_standard_fds() - see that nothing is opened as descriptor 0, 1 or 2
- * @why: filled in on failure
- *
- * Return: ST_OK or ST_SYSTEM.
- */
-enum status net_fill_standard_fds(struct failure *why);
-
-/**
  * net_plug_in() - make what is wished for: all checks first, then all changes
  * @wish: the wish
  * @plug: empty; filled in, also where it fails: net_unplug() it
