@@ -111,6 +111,7 @@ static enum status run(const struct net_plug *plug, struct door_net *net,
 	door.file_count = plug->vhost_count;
 	door.ring_count = 2 * plug->vhost_count;
 	door.slots = serving_slots(plug->vhosts[0]);
+	door.event = -1;
 	/*
 	 * QEMU before 7.2.3 can crash where a network device offers configuration, and later ones
 	 * warn: it is for those who ask for it by giving it something to say.

@@ -201,7 +201,7 @@ static void say(const struct failure *what)
 enum status serving_run(const struct serving *serving, struct door *door,
 			const unsigned long *ioctls, size_t ioctl_count, struct failure *why)
 {
-	const struct jail jail = { serving->uid, serving->gid, ioctls, ioctl_count };
+	const struct jail jail = { serving->uid, serving->gid, ioctls, ioctl_count, door->event };
 	enum status status = signals_prepare(why);
 
 	if (!status)

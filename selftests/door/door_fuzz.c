@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "door/blk.h"
 #include "door/net.h"
 #include "door/wire.h"
 #include "fake.h"
@@ -93,11 +94,13 @@ static void die(const char *what)
 	abort();
 }
 
-static int memory_fd, event_fd, small_fd;
+static int memory_fd, event_fd, small_fd, socket_fd;
 
 static int some_fd(void)
 {
-	switch (take8() % 8) {
+	switch (take8() % 9) {
+	case 8:
+		return dup(socket_fd);
 	case 0:
 		return dup(small_fd);
 	case 1:
@@ -133,6 +136,8 @@ static uint32_t usual_size(uint32_t request, uint8_t count)
 		return 16;
 	case VU_SET_MEM_TABLE:
 		return VU_TABLE_HEAD + 32u * count;
+	case VU_SET_BACKEND_REQ_FD:
+		return 0;
 	case VU_GET_CONFIG:
 	case VU_SET_CONFIG:
 		return VU_CONFIG_HEAD + count;
@@ -277,10 +282,41 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	memory_fd = memfd_create("memory", MFD_CLOEXEC);
 	small_fd = memfd_create("small", MFD_CLOEXEC);
 	event_fd = eventfd(0, EFD_CLOEXEC);
-	if (memory_fd < 0 || small_fd < 0 || event_fd < 0 ||
+	socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (memory_fd < 0 || socket_fd < 0 || small_fd < 0 || event_fd < 0 ||
 	    ftruncate(memory_fd, 2 * MEMORY_SIZE) || ftruncate(small_fd, 100))
 		die("cannot make files");
 	return 0;
+}
+
+/* A network device, with its TAP. */
+static void make_net(struct door *door, struct fake *fake, struct tap *tap, struct door_net *net)
+{
+	struct failure why;
+
+	fake_init(fake);
+	*tap = (struct tap){ .name = "tap", .queues = FAKE_FILES };
+	for (int i = 0; i < FAKE_FILES; i++)
+		tap->fds[i] = FAKE_TAP + i;
+	*net = (struct door_net){ .tap = tap, .mtu = 1500 };
+	door->backend = &door_net_backend;
+	door->self = net;
+	door->file_count = PAIRS;
+	door->ring_count = 2 * PAIRS;
+	door->event = -1;
+	if (door_net_init(net, &fake->kernel, &why))
+		die(why.text);
+}
+
+static void make_disk(struct door *door, struct fake *fake, struct door_blk *blk)
+{
+	fake_init_disk(fake);
+	*blk = (struct door_blk){ .disk = FAKE_DISK };
+	door->backend = &door_blk_backend;
+	door->self = blk;
+	door->file_count = 1;
+	door->ring_count = FAKE_RINGS;
+	door->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -288,26 +324,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const int files[PAIRS] = { FAKE_VHOST, FAKE_VHOST + 1 };
 	static struct fake fake;
 	static struct door door;
-	struct tap tap = { .name = "tap", .queues = FAKE_FILES };
-	struct door_net net = { .tap = &tap, .mtu = 1500 };
+	struct door_net net;
+	struct door_blk blk;
+	struct tap tap;
 	int fd = next_fd();
 	struct failure why;
 	uint8_t start;
 
 	input = data;
 	input_end = data + size;
-	fake_init(&fake);
-	for (int i = 0; i < FAKE_FILES; i++)
-		tap.fds[i] = FAKE_TAP + i;
 	memset(&door, 0, sizeof(door));
-	door.backend = &door_net_backend;
-	door.self = &net;
+	if (take8() & 1)
+		make_disk(&door, &fake, &blk);
+	else
+		make_net(&door, &fake, &tap, &net);
 	door.kernel = &fake.kernel;
 	door.files = files;
-	door.file_count = PAIRS;
-	door.ring_count = 2 * PAIRS;
 	door.slots = FAKE_REGIONS;
-	if (door_net_init(&net, &fake.kernel, &why) || door_init(&door, &why))
+	if (door_init(&door, &why))
 		die(why.text);
 
 	/* Most sessions begin well. */
@@ -321,6 +355,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bool reply;
 
 		make_message(&message, &door);
+		if (door.event >= 0 && !eventfd_write(door.event, 1))
+			door_event(&door);
 		status = door_receive(&door, &message, &reply, &why);
 		if (reply && message.head.size > sizeof(message.body))
 			die("a reply that is too long");
@@ -336,6 +372,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	reset(&door, &fake);
 	door_end(&door);
+	if (door.event >= 0)
+		close(door.event);
 	if (next_fd() != fd)
 		die("a descriptor was leaked");
 	return 0;

@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -39,8 +37,12 @@ static void say(const struct failure *what)
 	fprintf(stderr, "# server: %s\n", what->text);
 }
 
-/* A server in a child. @pipe_in: if there, what it says goes there. */
-static pid_t start(const struct door_socket *socket, bool jailed, int said)
+/* What kind of server start() makes. */
+#define JAILED 1u
+#define DISK   2u
+
+/* A server in a child. @said: if there, what it says goes there. */
+static pid_t start(const struct door_socket *socket, unsigned int kind, int said)
 {
 	pid_t pid = kt_sys(fork());
 	struct failure why;
@@ -48,13 +50,16 @@ static pid_t start(const struct door_socket *socket, bool jailed, int said)
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	front_make(&front, 1);
+	if (kind & DISK)
+		front_make_disk(&front, 1);
+	else
+		front_make(&front, 1);
 	if (said >= 0)
 		dup2(said, 2);
 	if (signals_prepare(&why))
 		_exit(9);
-	if (jailed) {
-		const struct jail jail = { 65534, 65534, NULL, 0 };
+	if (kind & JAILED) {
+		const struct jail jail = { 65534, 65534, NULL, 0, front.door.event };
 
 		if (jail_enter(&jail, &why)) {
 			fprintf(stderr, "# %s\n", why.text);
@@ -81,7 +86,7 @@ static void remove_path(void)
 	rmdir(dir);
 }
 
-static pid_t serve_path(bool jailed, int said)
+static pid_t serve_path(unsigned int kind, int said)
 {
 	struct door_socket socket;
 	struct failure why;
@@ -89,7 +94,7 @@ static pid_t serve_path(bool jailed, int said)
 
 	make_path("socket");
 	kt_check(!socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &socket, &why), "%s", why.text);
-	pid = start(&socket, jailed, said);
+	pid = start(&socket, kind, said);
 	close(socket.fd);
 	return pid;
 }
@@ -139,7 +144,7 @@ static void ends_well(pid_t pid)
 
 static void comes_and_goes(long arg)
 {
-	pid_t pid = serve_path(false, -1);
+	pid_t pid = serve_path(0, -1);
 
 	(void)arg;
 	for (unsigned int i = 0; i < 5; i++) {
@@ -154,7 +159,7 @@ static void comes_and_goes(long arg)
 
 static void waits_for_its_turn(long arg)
 {
-	pid_t pid = serve_path(false, -1);
+	pid_t pid = serve_path(0, -1);
 	int first = connect_path(), second;
 
 	(void)arg;
@@ -178,7 +183,7 @@ static void says_why_a_connection_ended(long arg)
 
 	(void)arg;
 	kt_sys(pipe(said));
-	pid = serve_path(false, said[1]);
+	pid = serve_path(0, said[1]);
 	fd = connect_path();
 	tell(fd, 99, NULL, 0, -1);
 	kt_check(comes(fd) && !recv(fd, text, 1, 0), "the connection goes on");
@@ -202,7 +207,7 @@ static void says_no_more_than_a_log_can_take(long arg)
 	(void)arg;
 	kt_sys(pipe(said));
 	kt_sys(fcntl(said[0], F_SETFL, O_NONBLOCK));
-	pid = serve_path(false, said[1]);
+	pid = serve_path(0, said[1]);
 	for (unsigned int i = 0; i < 300; i++) {
 		int fd = connect_path();
 
@@ -221,7 +226,7 @@ static void says_no_more_than_a_log_can_take(long arg)
 static void ends_at_once_by_a_signal(long number)
 {
 	struct vu_header half = { VU_SET_FEATURES, VU_VERSION, 8 };
-	pid_t pid = serve_path(false, -1);
+	pid_t pid = serve_path(0, -1);
 	int fd = connect_path(), status;
 
 	kt_check(answers(fd), "no answer");
@@ -238,7 +243,7 @@ static void ends_at_once_by_a_signal(long number)
 /* Where there is always something to be read, poll() does not wait, and lets no signal in. */
 static void ends_under_a_flood(long arg)
 {
-	pid_t pid = serve_path(false, -1), sender;
+	pid_t pid = serve_path(0, -1), sender;
 	int fd = connect_path();
 
 	(void)arg;
@@ -283,7 +288,7 @@ static int lingering(int *reader)
 
 static void ends_while_it_hangs(long arg)
 {
-	pid_t pid = serve_path(false, -1);
+	pid_t pid = serve_path(0, -1);
 	int fd = connect_path(), reader, last = lingering(&reader);
 	uint64_t ring = 0;
 
@@ -311,7 +316,7 @@ static void takes_an_inherited_socket(long arg)
 	(void)arg;
 	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	kt_check(!socket_take(pair[1], &socket, &why) && !socket.listening, "%s", why.text);
-	pid = start(&socket, false, -1);
+	pid = start(&socket, 0, -1);
 	close(pair[1]);
 	kt_check(answers(pair[0]), "no answer");
 	/* The end of this one is the end. The child holds its own end open, not ours. */
@@ -386,7 +391,7 @@ static void works_in_the_jail(long arg)
 	(void)arg;
 	if (geteuid())
 		kt_skip("needs root, to become somebody else");
-	pid = serve_path(true, -1);
+	pid = serve_path(JAILED, -1);
 	for (unsigned int round = 0; round < 2; round++) {
 		int fd = as.mine = connect_path(), memory = front_file(1 << 20);
 		int event = kt_sys(eventfd(0, EFD_CLOEXEC));
@@ -432,48 +437,106 @@ static void works_in_the_jail(long arg)
 	remove_path();
 }
 
-static void is_killed_for_the_rest(long what)
+/* The one eventfd that a server has while no ring has any, taken from it. */
+static int event_of(pid_t pid)
 {
-	const struct jail jail = { 65534, 65534, NULL, 0 };
-	struct failure why;
-	int status;
+	int process = kt_sys(syscall(SYS_pidfd_open, pid, 0));
+
+	for (int fd = 0; fd < 64; fd++) {
+		char link[64], name[64] = "";
+
+		snprintf(link, sizeof(link), "/proc/%d/fd/%d", pid, fd);
+		if (readlink(link, name, sizeof(name) - 1) > 0 && strstr(name, "eventfd")) {
+			int event = kt_sys(syscall(SYS_pidfd_getfd, process, fd, 0));
+
+			close(process);
+			return event;
+		}
+	}
+	kt_fail("it has no eventfd");
+}
+
+/* And the disk: what is its own. */
+static void serves_a_disk_in_the_jail(long arg)
+{
+	union vu_body body = { 0 };
+	struct front as = { 0 };
+	int pair[2], fd;
 	pid_t pid;
 
+	(void)arg;
 	if (geteuid())
 		kt_skip("needs root, to become somebody else");
-	pid = kt_sys(fork());
-	if (!pid) {
-		kt_check(!jail_enter(&jail, &why), "%s", why.text);
-		switch (what) {
-		case 0:
-			open("/etc/passwd", O_RDONLY);
-			break;
-		case 1:
-			socket(AF_UNIX, SOCK_STREAM, 0);
-			break;
-		case 2:
-			fork();
-			break;
-		case 3:
-			mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-			break;
-		case 4:
-			ioctl(0, 0x5401, NULL);
-			break;
-		case 5:
-			sendmsg(0, &(struct msghdr){ 0 }, 0);
-			break;
-		case 6:
-			sendto(0, "", 0, 0, &(struct sockaddr){ 0 }, sizeof(struct sockaddr));
-			break;
-		case 7:
-			syscall(SYS_tgkill, getppid(), getppid(), 0);
-			break;
-		}
-		_exit(0);
-	}
-	kt_sys(waitpid(pid, &status, 0));
-	kt_check(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "status %#x", status);
+	pid = serve_path(JAILED | DISK, -1);
+	fd = as.mine = connect_path();
+	kt_check(answers(fd), "no answer");
+	body.u64 = door_blk_backend.protocol;
+	tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
+	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	tell(fd, VU_SET_BACKEND_REQ_FD, NULL, 0, pair[1]);
+	close(pair[1]);
+	body = (union vu_body){ .config = { .offset = 0, .size = 8 } };
+	tell(fd, VU_GET_CONFIG, &body, VU_CONFIG_HEAD + 8, -1);
+	kt_check(comes(fd) && front_reply(&as, &body) == VU_CONFIG_HEAD + 8, "no configuration");
+	/* The made-up kernel writes nothing by itself. */
+	body = (union vu_body){ .config = { .offset = 32, .size = 1 } };
+	tell(fd, VU_SET_CONFIG, &body, VU_CONFIG_HEAD + 1, -1);
+	kt_check(answers(fd), "the connection ended");
+	close(fd);
+	kt_check(comes(pair[0]) && !recv(pair[0], &body, 1, 0), "the channel is kept");
+	fd = connect_path();
+	kt_check(answers(fd), "the next one is not served");
+	ends_well(pid);
+	remove_path();
+}
+
+/* That connection would never end, and no other one would be served. */
+static void refuses_its_own_end_as_channel(long arg)
+{
+	union vu_body body = { .u64 = door_blk_backend.protocol };
+	char text[256] = "";
+	int said[2], fd;
+	pid_t pid;
+
+	(void)arg;
+	kt_sys(pipe(said));
+	pid = serve_path(DISK, said[1]);
+	fd = connect_path();
+	tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
+	tell(fd, VU_SET_BACKEND_REQ_FD, NULL, 0, fd);
+	close(fd);
+	kt_check(comes(said[0]) && read(said[0], text, sizeof(text) - 1) > 0, "nothing was said");
+	kt_check(strstr(text, "is this connection itself"), "%s", text);
+	fd = connect_path();
+	kt_check(answers(fd), "the next one is not served");
+	ends_well(pid);
+	remove_path();
+}
+
+/* What the kernel says through the eventfd reaches a front end that says nothing. */
+static void wakes_up_for_a_change(long arg)
+{
+	union vu_body body = { .u64 = door_blk_backend.protocol };
+	const uint64_t once = 1;
+	struct vu_header head;
+	int pair[2], fd, event;
+	pid_t pid;
+
+	(void)arg;
+	pid = serve_path(DISK, -1);
+	fd = connect_path();
+	tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
+	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	tell(fd, VU_SET_BACKEND_REQ_FD, NULL, 0, pair[1]);
+	kt_check(answers(fd), "no answer");
+	event = event_of(pid);
+	kt_check(write(event, &once, sizeof(once)) == sizeof(once), "eventfd: %m");
+	kt_check(comes(pair[0]) && recv(pair[0], &head, sizeof(head), 0) == sizeof(head) &&
+			 head.request == VU_BACKEND_CONFIG_CHANGE,
+		 "it was not told");
+	close(event);
+	ends_well(pid);
+	remove_path();
 }
 
 int main(int argc, char **argv)
@@ -497,24 +560,9 @@ int main(int argc, char **argv)
 		  .run = replaces_dead_sockets_only },
 		{ .name = "gives its socket away", .run = gives_the_socket_away },
 		{ .name = "does all its work in the jail", .run = works_in_the_jail },
-		{ .name = "cannot open files in the jail", .run = is_killed_for_the_rest },
-		{ .name = "cannot make sockets in the jail",
-		  .run = is_killed_for_the_rest,
-		  .arg = 1 },
-		{ .name = "cannot fork in the jail", .run = is_killed_for_the_rest, .arg = 2 },
-		{ .name = "cannot map code in the jail", .run = is_killed_for_the_rest, .arg = 3 },
-		{ .name = "cannot use other ioctls in the jail",
-		  .run = is_killed_for_the_rest,
-		  .arg = 4 },
-		{ .name = "cannot send descriptors in the jail",
-		  .run = is_killed_for_the_rest,
-		  .arg = 5 },
-		{ .name = "cannot send to an address in the jail",
-		  .run = is_killed_for_the_rest,
-		  .arg = 6 },
-		{ .name = "cannot signal others in the jail",
-		  .run = is_killed_for_the_rest,
-		  .arg = 7 },
+		{ .name = "serves a disk in the jail", .run = serves_a_disk_in_the_jail },
+		{ .name = "refuses its own end as channel", .run = refuses_its_own_end_as_channel },
+		{ .name = "wakes up for a change", .run = wakes_up_for_a_change },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fake.c - vhost net devices and a TAP that are not there: see fake.h
+ * fake.c - vhost devices and a TAP that are not there: see fake.h
  */
 #include <errno.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #include "fake.h"
+#include "uapi/shunt.h"
 
 #define BIT(n)	 (1ULL << (n))
 #define MUST(it) must(it, #it, __LINE__)
@@ -86,7 +89,7 @@ void fake_check(const struct fake *fake)
 			MUST(!logs(file) ||
 			     is_mapped(file->log_base + last / VHOST_PAGE_SIZE / 8, 1));
 		}
-		for (unsigned int i = 0; i < 2; i++)
+		for (unsigned int i = 0; i < FAKE_RINGS; i++)
 			if (file->rings[i].backend >= 0)
 				check_ring(file, &file->rings[i]);
 	}
@@ -94,8 +97,8 @@ void fake_check(const struct fake *fake)
 
 static void reset_file(struct fake_file *file)
 {
-	*file = (struct fake_file){ .log_fd = -1 };
-	for (unsigned int i = 0; i < 2; i++)
+	*file = (struct fake_file){ .log_fd = -1, .config_call = -1, .wce = 1 };
+	for (unsigned int i = 0; i < FAKE_RINGS; i++)
 		file->rings[i] =
 			(struct fake_ring){ .kick = -1, .call = -1, .err = -1, .backend = -1 };
 }
@@ -110,7 +113,7 @@ bool fake_is_new(const struct fake *fake)
 		    memcmp(fake->files[f].rings, new.rings, sizeof(new.rings)))
 			return false;
 		/* The first queue of the TAP is always in use. */
-		if (f && !fake->unused[f])
+		if (f && !fake->disk && !fake->unused[f])
 			return false;
 	}
 	return true;
@@ -137,7 +140,11 @@ static int set_backend(struct fake *fake, struct fake_file *file, struct fake_ri
 {
 	unsigned int queue = (unsigned int)fd - FAKE_TAP;
 
-	if (fd >= 0) {
+	if (fd >= 0 && fake->disk) {
+		MUST(fd == FAKE_DISK);
+		MUST(ring->num && ring->addressed);
+		check_ring(file, ring);
+	} else if (fd >= 0) {
 		MUST(queue == (unsigned int)(file - fake->files));
 		MUST(!fake->unused[queue]);
 		MUST(ring->num && ring->addressed);
@@ -173,7 +180,7 @@ static int ring_control(struct fake *fake, struct fake_file *file, unsigned long
 	struct vhost_vring_file *with_fd = argument;
 	struct fake_ring *ring;
 
-	MUST(state->index < 2);
+	MUST(state->index < (fake->disk ? FAKE_RINGS : 2));
 	ring = &file->rings[state->index];
 	switch (request) {
 	case VHOST_SET_VRING_NUM:
@@ -202,7 +209,34 @@ static int ring_control(struct fake *fake, struct fake_file *file, unsigned long
 	case VHOST_SET_VRING_ERR:
 		return set_eventfd(&ring->err, with_fd->fd);
 	case VHOST_NET_SET_BACKEND:
+	case VHOST_BLK_SET_BACKEND:
+		MUST(fake->disk == (request == VHOST_BLK_SET_BACKEND));
 		return set_backend(fake, file, ring, with_fd->fd);
+	}
+	return refuse(ENOTTY);
+}
+
+/* Requests that a disk alone knows. */
+static int disk_control(struct fake_file *file, unsigned long request, void *argument)
+{
+	const uint64_t capacity = FAKE_CAPACITY;
+	struct shunt_blk_config *config = argument;
+	const uint32_t *number = argument;
+
+	switch (request) {
+	case SHUNT_BLK_GET_CONFIG:
+		memset(config, 0, sizeof(*config));
+		config->len = sizeof(struct virtio_blk_config);
+		memcpy(config->config, &capacity, sizeof(capacity));
+		config->config[offsetof(struct virtio_blk_config, wce)] = (uint8_t)file->wce;
+		return 0;
+	case SHUNT_BLK_SET_WCE:
+		if (*number > 1)
+			return refuse(EINVAL);
+		file->wce = *number;
+		return 0;
+	case SHUNT_BLK_SET_CONFIG_CALL:
+		return set_eventfd(&file->config_call, *(int *)argument);
 	}
 	return refuse(ENOTTY);
 }
@@ -241,6 +275,11 @@ static int vhost_control(struct fake *fake, struct fake_file *file, unsigned lon
 		return 0;
 	case VHOST_SET_LOG_FD:
 		return set_eventfd(&file->log_fd, *(int *)argument);
+	case SHUNT_BLK_GET_CONFIG:
+	case SHUNT_BLK_SET_WCE:
+	case SHUNT_BLK_SET_CONFIG_CALL:
+		MUST(fake->disk);
+		return disk_control(file, request, argument);
 	default:
 		return ring_control(fake, file, request, argument);
 	}
@@ -317,4 +356,13 @@ void fake_init(struct fake *fake)
 	};
 	for (unsigned int i = 0; i < FAKE_FILES; i++)
 		reset_file(&fake->files[i]);
+}
+
+void fake_init_disk(struct fake *fake)
+{
+	fake_init(fake);
+	fake->disk = true;
+	fake->offered |= BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_FLUSH) |
+			 BIT(VIRTIO_BLK_F_CONFIG_WCE) | BIT(VIRTIO_BLK_F_MQ);
+	fake->offered &= ~BIT(VIRTIO_NET_F_MRG_RXBUF);
 }

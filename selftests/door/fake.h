@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * fake.h - vhost net devices and a TAP that are not there
+ * fake.h - vhost net devices and a TAP, or a vhost disk, that are not there
  *
  * They stand behind struct kernel, do what the kernel would with each ioctl, and see to it that
  * the door never asks what it must not, whatever its front end does: memory that the kernel was
@@ -19,9 +19,12 @@
 #define FAKE_FILES   4
 #define FAKE_REGIONS 16
 
+#define FAKE_RINGS 4 /* of a disk; network devices have two */
+
 /* Numbers of descriptors that no real one has. */
 #define FAKE_VHOST 100000
 #define FAKE_TAP   200000
+#define FAKE_DISK  300000
 
 struct fake_ring {
 	unsigned int num;
@@ -29,7 +32,7 @@ struct fake_ring {
 	struct vhost_vring_addr addr;
 	bool addressed;
 	int kick, call, err;
-	int backend; /* the TAP's queue, -1: stopped */
+	int backend; /* the TAP's queue, or the disk; -1: stopped */
 };
 
 struct fake_file {
@@ -40,12 +43,15 @@ struct fake_file {
 	struct vhost_memory_region region[FAKE_REGIONS];
 	uint64_t log_base;
 	int log_fd;
-	struct fake_ring rings[2];
+	struct fake_ring rings[FAKE_RINGS];
+	int config_call;
+	uint32_t wce;
 };
 
 /**
  * struct fake - the kernel
  * @kernel: how the door reaches it
+ * @disk: it is a disk, one file, instead of a network device
  * @offered: what VHOST_GET_FEATURES says
  * @files: vhost devices FAKE_VHOST and so on
  * @unused: queues of the TAP that were taken out of use
@@ -58,6 +64,7 @@ struct fake_file {
  */
 struct fake {
 	struct kernel kernel;
+	bool disk;
 	uint64_t offered;
 	struct fake_file files[FAKE_FILES];
 	bool unused[FAKE_FILES];
@@ -76,6 +83,10 @@ struct fake {
 };
 
 void fake_init(struct fake *fake);
+
+/* A disk, whose configuration begins with FAKE_CAPACITY. */
+#define FAKE_CAPACITY 0x123456u
+void fake_init_disk(struct fake *fake);
 
 /* Abort unless all that the kernel has been given is still there. */
 void fake_check(const struct fake *fake);

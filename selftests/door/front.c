@@ -29,14 +29,23 @@ void front_plug(struct front *front, unsigned int pairs, const struct kernel *ke
 	front->door.file_count = pairs;
 	front->door.ring_count = 2 * pairs;
 	front->door.slots = FAKE_REGIONS;
+	front->door.event = -1;
 	kt_check(!door_net_init(&front->net, kernel, &why), "%s", why.text);
 	kt_check(!door_init(&front->door, &why), "%s", why.text);
 }
 
-void front_make(struct front *front, unsigned int pairs)
+static void make_sockets(struct front *front)
 {
 	int pair[2];
 
+	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	front->mine = pair[0];
+	front->its = pair[1];
+	message_init(&front->incoming);
+}
+
+void front_make(struct front *front, unsigned int pairs)
+{
 	memset(front, 0, sizeof(*front));
 	fake_init(&front->fake);
 	snprintf(front->tap.name, sizeof(front->tap.name), "tap-of-test");
@@ -44,10 +53,27 @@ void front_make(struct front *front, unsigned int pairs)
 	for (unsigned int i = 0; i < FAKE_FILES; i++)
 		front->tap.fds[i] = FAKE_TAP + (int)i;
 	front_plug(front, pairs, &front->fake.kernel);
-	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
-	front->mine = pair[0];
-	front->its = pair[1];
-	message_init(&front->incoming);
+	make_sockets(front);
+}
+
+void front_make_disk(struct front *front, unsigned int rings)
+{
+	struct failure why;
+
+	memset(front, 0, sizeof(*front));
+	fake_init_disk(&front->fake);
+	front->files[0] = FAKE_VHOST;
+	front->blk.disk = FAKE_DISK;
+	front->door.backend = &door_blk_backend;
+	front->door.self = &front->blk;
+	front->door.kernel = &front->fake.kernel;
+	front->door.files = front->files;
+	front->door.file_count = 1;
+	front->door.ring_count = rings;
+	front->door.slots = FAKE_REGIONS;
+	front->door.event = kt_sys(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	kt_check(!door_init(&front->door, &why), "%s", why.text);
+	make_sockets(front);
 }
 
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,
@@ -235,6 +261,8 @@ void front_end(struct front *front)
 	kt_check(!door_reset(&front->door, &why), "%s", why.text);
 	kt_check(fake_is_new(&front->fake), "the kernel still has something");
 	door_end(&front->door);
+	if (front->door.event >= 0)
+		close(front->door.event);
 	close(front->mine);
 	close(front->its);
 }

@@ -7,6 +7,7 @@
 #ifndef FRONT_H
 #define FRONT_H
 
+#include "door/blk.h"
 #include "door/net.h"
 #include "door/wire.h"
 #include "fake.h"
@@ -19,6 +20,7 @@
  * @fake: the kernel
  * @tap: made up
  * @net: what the door knows of it
+ * @blk: what it knows of a disk
  * @door: the door
  * @mine: the front end's socket
  * @its: the door's
@@ -30,6 +32,7 @@ struct front {
 	struct fake fake;
 	struct tap tap;
 	struct door_net net;
+	struct door_blk blk;
 	int files[FAKE_FILES];
 	struct door door;
 	int mine;
@@ -44,6 +47,9 @@ void front_plug(struct front *front, unsigned int pairs, const struct kernel *ke
 
 /* A device with so many queue pairs, on a TAP that is not there. */
 void front_make(struct front *front, unsigned int pairs);
+
+/* A disk with so many rings, that is not there. */
+void front_make_disk(struct front *front, unsigned int rings);
 
 /* Send any message. */
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,

@@ -14,8 +14,8 @@
  * - the connection and the ring are in a state in which the request makes sense.
  *
  * What values mean is looked at by the handlers: addresses (memory.c), sizes of rings (ring.c), the
- * log (log.c). Of the descriptors sockets never get here (wire.c); what other kind of file they
- * are, the kernel looks at, and memory.c.
+ * log (log.c). Of the descriptors sockets never get here but with SET_BACKEND_REQ_FD (wire.c); what
+ * other kind of file they are, the kernel looks at, and memory.c.
  *
  * A request that has no row here is unknown, whatever it is, and ends the connection.
  */
@@ -83,6 +83,7 @@ static const struct rule rules[VU_COUNT] = {
 	[VU_SET_VRING_ENABLE] = { "SET_VRING_ENABLE", BODY_STATE, 0, 0, NO_FEATURE, 0 },
 	[VU_SEND_RARP] = { "SEND_RARP", BODY_U64, 0, 0, VU_P_RARP, 0 },
 	[VU_NET_SET_MTU] = { "NET_SET_MTU", BODY_U64, 0, 0, VU_P_NET_MTU, 0 },
+	[VU_SET_BACKEND_REQ_FD] = { "SET_BACKEND_REQ_FD", BODY_NONE, 1, 1, VU_P_BACKEND_REQ, 0 },
 	[VU_GET_CONFIG] = { "GET_CONFIG", BODY_CONFIG, 0, 0, VU_P_CONFIG, 0 },
 	[VU_SET_CONFIG] = { "SET_CONFIG", BODY_CONFIG, 0, 0, VU_P_CONFIG, 0 },
 	[VU_RESET_DEVICE] = { "RESET_DEVICE", BODY_NONE, 0, 0, VU_P_RESET_DEVICE, 0 },
@@ -133,7 +134,8 @@ static bool size_fits(enum body body, const struct vu_message *message)
 		return size == sizeof(it->log);
 	case BODY_CONFIG:
 		return size >= VU_CONFIG_HEAD && it->config.size <= VU_CONFIG_MAX &&
-		       it->config.offset <= VU_CONFIG_MAX - it->config.size &&
+		       it->config.offset < 2 * VU_CONFIG_MMIO &&
+		       it->config.offset % VU_CONFIG_MMIO <= VU_CONFIG_MAX - it->config.size &&
 		       size == VU_CONFIG_HEAD + it->config.size;
 	}
 	return false;

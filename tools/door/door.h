@@ -70,6 +70,7 @@ struct backend;
  * @kernel_features: what the vhost device offers
  * @offered: what is offered to the front end
  * @slots: memory regions that the vhost device takes
+ * @event: an eventfd that the device writes when its configuration has changed, or -1
  *
  * Up to here it lasts; the rest is the connection's, and empty after door_reset():
  *
@@ -83,6 +84,7 @@ struct backend;
  * @log: the dirty log
  * @log_size: its bytes
  * @log_fd: the eventfd that says that it was written to, or -1
+ * @channel: the socket for what the back end asks, or -1; written to only
  * @kernel_acked: what the vhost devices have been told to do
  * @rings: the rings
  */
@@ -97,6 +99,7 @@ struct door {
 	uint64_t kernel_features;
 	uint64_t offered;
 	unsigned int slots;
+	int event;
 
 	uint64_t features;
 	uint64_t protocol;
@@ -108,6 +111,7 @@ struct door {
 	struct mapping log;
 	uint64_t log_size;
 	int log_fd;
+	int channel;
 	uint64_t kernel_acked;
 	struct door_ring rings[DOOR_RINGS_MAX];
 };
@@ -125,10 +129,12 @@ struct door {
  * @released: the kernel has let go of all rings at once, without @bind
  * @config: fill in @size bytes of configuration from @offset
  * @set_config: the guest, or a migration (@migrating), writes configuration
+ * @watch: have the device write @event when its configuration changes; a connection begins
  * @set_mtu: the MTU that the guest will use; ST_MTU if it cannot be
  * @send_rarp: tell the network that this address is here now
  *
- * Those from @config on may be missing where @protocol lacks their feature. Each fills in @why when
+ * Those from @config on may be missing where @protocol lacks their feature, and @watch where
+ * struct door has no @event. Each fills in @why when
  * it fails.
  */
 struct backend {
@@ -145,6 +151,7 @@ struct backend {
 			      struct failure *why);
 	enum status (*set_config)(struct door *door, uint32_t offset, uint32_t size,
 				  const uint8_t *bytes, bool migrating, struct failure *why);
+	enum status (*watch)(struct door *door, struct failure *why);
 	enum status (*set_mtu)(struct door *door, uint64_t mtu, struct failure *why);
 	enum status (*send_rarp)(struct door *door, const uint8_t mac[6], struct failure *why);
 };
@@ -186,6 +193,12 @@ void door_end(struct door *door);
  */
 enum status door_receive(struct door *door, struct vu_message *message, bool *reply,
 			 struct failure *why);
+
+/**
+ * door_event() - the configuration has changed: tell the front end, if it wants to know
+ * @door: the device; its @event can be read
+ */
+void door_event(struct door *door);
 
 /**
  * message_check() - the one validator: see that a message may come, now, in this form

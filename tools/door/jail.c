@@ -14,6 +14,8 @@
  * - process_vm_readv of itself: reading an index that may not be there without a signal;
  * - ioctl: the requests that are named below and by the back end;
  * - write: log lines, frames to the TAP, and an interrupt when a ring starts;
+ * - read of the eventfd that tells of another configuration, and shutdown of one direction of the
+ * channel for that: only where there is one;
  * - alarm, and clock_gettime, where the kernel does not answer it without a call;
  * - the end: exit, exit_group, rt_sigreturn, and what abort() does.
  *
@@ -32,6 +34,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -131,6 +134,12 @@ static int add_rules(scmp_filter_ctx filter, const struct jail *jail)
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 					 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	if (!error && jail->event >= 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1,
+					 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)jail->event));
+	if (!error && jail->event >= 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(shutdown), 1,
+					 SCMP_A1(SCMP_CMP_EQ, SHUT_RD));
 	/* How a newer C library does fstat(). A path cannot be told from none here. */
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,

@@ -14,12 +14,14 @@
  * @gid: group that it becomes, if it is root
  * @ioctls: requests that its back end makes, beside those of all vhost devices
  * @ioctl_count: how many
+ * @event: an eventfd that it reads, or -1
  */
 struct jail {
 	uid_t uid;
 	gid_t gid;
 	const unsigned long *ioctls;
 	size_t ioctl_count;
+	int event;
 };
 
 /**

@@ -36,6 +36,7 @@ enum vu_request {
 	VU_SET_VRING_ENABLE = 18,
 	VU_SEND_RARP = 19,
 	VU_NET_SET_MTU = 20,
+	VU_SET_BACKEND_REQ_FD = 21,
 	VU_GET_CONFIG = 24,
 	VU_SET_CONFIG = 25,
 	VU_RESET_DEVICE = 34,
@@ -45,6 +46,13 @@ enum vu_request {
 	VU_SET_STATUS = 39,
 	VU_GET_STATUS = 40,
 	VU_COUNT
+};
+
+/**
+ * enum vu_backend_request - what a back end may ask, over the channel that it was given for it
+ */
+enum vu_backend_request {
+	VU_BACKEND_CONFIG_CHANGE = 2,
 };
 
 /**
@@ -92,6 +100,13 @@ enum vu_protocol_feature {
  * VU_CONFIG_MAX - bytes of configuration that one message can carry
  */
 #define VU_CONFIG_MAX 256
+
+/**
+ * VU_CONFIG_MMIO - where the configuration begins for some front ends
+ *
+ * Those made with rust-vmm's crates number its bytes from here, as registers over MMIO have it.
+ */
+#define VU_CONFIG_MMIO 0x100
 
 /**
  * struct vu_header - how each message begins

@@ -56,10 +56,13 @@ enum status signals_prepare(struct failure *why)
 	return ST_OK;
 }
 
-/* Whether something can be read from @fd, waiting for it. False: a signal says that it is over. */
-static bool wait_for(int fd)
+/*
+ * Wait until something can be read from @fd, or from @event if that is not -1. False: a signal says
+ * that it is over.
+ */
+static bool wait_for(int fd, int event, bool *happened)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = event, .events = POLLIN } };
 	sigset_t none, ends;
 	int ready = 0;
 
@@ -69,9 +72,10 @@ static bool wait_for(int fd)
 	sigaddset(&ends, SIGINT);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
 	while (!ending && ready <= 0)
-		ready = ppoll(&poll_fd, 1, NULL, &none);
+		ready = ppoll(fds, 2, NULL, &none);
 	/* Where there is always something to be read, ppoll() lets no signal in. */
 	sigprocmask(SIG_UNBLOCK, &ends, NULL);
+	*happened = fds[1].revents;
 	return !ending;
 }
 
@@ -189,19 +193,30 @@ static void say_some(void (*say)(const struct failure *what), const struct failu
 	say(what);
 }
 
+/*
+ * Whether the socket that came as the channel for the back end's requests is the other end of this
+ * connection: nothing can be written to that any more then.
+ */
+static bool is_own_end(int fd)
+{
+	return send(fd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EPIPE;
+}
+
 /* One connection, to its end. ST_OK: it was ended by the peer, or by a signal. */
 static enum status connection(struct door *door, int fd, void (*say)(const struct failure *what),
 			      struct failure *why)
 {
 	struct vu_message message;
 	enum status status = ST_OK;
-	bool over = false;
+	bool over = false, event;
 
 	message_init(&message);
-	while (!status && !over && wait_for(fd)) {
+	while (!status && !over && wait_for(fd, door->event, &event)) {
 		struct failure refused;
 		bool reply;
 
+		if (event)
+			door_event(door);
 		switch (wire_receive(fd, &message, why)) {
 		case WIRE_MORE:
 			continue;
@@ -219,6 +234,10 @@ static enum status connection(struct door *door, int fd, void (*say)(const struc
 			*why = refused;
 		else if (refused.status)
 			say_some(say, &refused);
+		if (!status && message.head.request == VU_SET_BACKEND_REQ_FD && is_own_end(fd)) {
+			status = failed(why, ST_PEER, "the channel is this connection itself");
+			reply = false;
+		}
 		if (reply) {
 			struct failure late;
 			enum status sent = wire_reply(fd, &message, &late);
@@ -237,7 +256,9 @@ static enum status connection(struct door *door, int fd, void (*say)(const struc
 enum status serve(struct door *door, const struct door_socket *socket,
 		  void (*say)(const struct failure *what), struct failure *why)
 {
-	while (wait_for(socket->fd)) {
+	bool event;
+
+	while (wait_for(socket->fd, -1, &event)) {
 		struct failure ended;
 		enum status status;
 		int fd = socket->fd;

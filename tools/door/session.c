@@ -19,6 +19,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "door.h"
@@ -68,6 +69,8 @@ static enum status begin(struct door *door, struct failure *why)
 	if (!status)
 		status = door_control_all(door, VHOST_SET_FEATURES, "VHOST_SET_FEATURES", &none,
 					  why);
+	if (!status && door->event >= 0)
+		status = door->backend->watch(door, why);
 	return status;
 }
 
@@ -89,6 +92,7 @@ enum status door_init(struct door *door, struct failure *why)
 	for (unsigned int i = 0; i < DOOR_RINGS_MAX; i++)
 		door->rings[i] = (struct door_ring){ .kick = -1, .call = -1, .err = -1 };
 	door->log_fd = -1;
+	door->channel = -1;
 	if (!memory_init(&door->memory, door->slots))
 		return failed(why, ST_SYSTEM, "out of memory");
 	status = begin(door, why);
@@ -114,6 +118,13 @@ static enum status let_go(struct door *door, struct failure *why)
 	return door->backend->released(door, why);
 }
 
+static void close_channel(struct door *door)
+{
+	if (door->channel >= 0)
+		close(door->channel);
+	door->channel = -1;
+}
+
 static void forget_connection(struct door *door)
 {
 	for (unsigned int i = 0; i < door->ring_count; i++)
@@ -121,6 +132,7 @@ static void forget_connection(struct door *door)
 	if (door->log_fd >= 0)
 		close(door->log_fd);
 	door->log_fd = -1;
+	close_channel(door);
 	mapping_end(&door->log);
 	door->log_size = 0;
 	mapping_end(&door->stale_map);
@@ -283,10 +295,49 @@ static enum status on_net_set_mtu(struct door *door, struct vu_message *message,
 	return door->backend->set_mtu(door, message->body.u64, why);
 }
 
+/*
+ * Nothing is ever read from the channel. That its other end cannot be written to any more is also
+ * how the front end's own end of the connection would be found out, which may not be kept: see
+ * serve.c.
+ */
+static enum status on_set_backend_req_fd(struct door *door, struct vu_message *message,
+					 struct failure *why)
+{
+	close_channel(door);
+	door->channel = message_take_fd(message);
+	if (!shutdown(door->channel, SHUT_RD))
+		return ST_OK;
+	failed(why, ST_PEER, "its descriptor is no socket: %s", strerror(errno));
+	close_channel(door);
+	return ST_PEER;
+}
+
+void door_event(struct door *door)
+{
+	const struct vu_header change = { VU_BACKEND_CONFIG_CHANGE, VU_VERSION, 0 };
+	uint64_t count;
+
+	if (read(door->event, &count, sizeof(count)) < 0 || door->channel < 0 ||
+	    !(door->protocol >> VU_P_CONFIG & 1))
+		return;
+	/* Whoever has not taken the last ones yet will find what is new by them. */
+	if (send(door->channel, &change, sizeof(change), MSG_DONTWAIT | MSG_NOSIGNAL) ==
+		    sizeof(change) ||
+	    errno == EAGAIN)
+		return;
+	close_channel(door);
+}
+
+/* Where the first byte of a message about the configuration is in it. */
+static uint32_t config_offset(const struct vu_message *message)
+{
+	return message->body.config.offset % VU_CONFIG_MMIO;
+}
+
 /* An empty body says that it could not be read. */
 static enum status on_get_config(struct door *door, struct vu_message *message, struct failure *why)
 {
-	uint32_t offset = message->body.config.offset, size = message->body.config.size;
+	uint32_t offset = config_offset(message), size = message->body.config.size;
 
 	if (door->backend->config(door, offset, size, message->body.config.bytes, why))
 		message->head.size = 0;
@@ -299,9 +350,8 @@ static enum status on_set_config(struct door *door, struct vu_message *message, 
 
 	if (flags > 1)
 		return failed(why, ST_PEER, "SET_CONFIG with flags %#x", flags);
-	return door->backend->set_config(door, message->body.config.offset,
-					 message->body.config.size, message->body.config.bytes,
-					 flags, why);
+	return door->backend->set_config(door, config_offset(message), message->body.config.size,
+					 message->body.config.bytes, flags, why);
 }
 
 static enum status on_reset_device(struct door *door, struct vu_message *message,
@@ -361,6 +411,7 @@ static const struct action actions[VU_COUNT] = {
 	[VU_SET_VRING_ENABLE] = { on_set_vring_enable, false, false },
 	[VU_SEND_RARP] = { on_send_rarp, false, true },
 	[VU_NET_SET_MTU] = { on_net_set_mtu, false, true },
+	[VU_SET_BACKEND_REQ_FD] = { on_set_backend_req_fd, false, false },
 	[VU_GET_CONFIG] = { on_get_config, true, false },
 	[VU_SET_CONFIG] = { on_set_config, false, true },
 	[VU_RESET_DEVICE] = { on_reset_device, false, false },

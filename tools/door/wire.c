@@ -43,9 +43,15 @@ int message_take_fd(struct vu_message *message)
 }
 
 /*
- * No request has a use for a socket, which could be the front end's own end of the connection: that
- * would not end then as long as it is kept.
+ * A socket could be the front end's own end of the connection, which would not end then as long as
+ * it is kept: one request alone has a use for a socket, and is complete with its header.
  */
+static bool may_be_socket(const struct vu_message *message, size_t got)
+{
+	return message->got + got >= sizeof(message->head) && !message->head.size &&
+	       message->head.request == VU_SET_BACKEND_REQ_FD;
+}
+
 static bool is_socket(int fd)
 {
 	struct stat st;
@@ -54,7 +60,8 @@ static bool is_socket(int fd)
 }
 
 /* Keep the descriptors that came; false: there are too many, or wrong ones. None is leaked. */
-static bool keep_fds(struct vu_message *message, struct msghdr *header, struct failure *why)
+static bool keep_fds(struct vu_message *message, struct msghdr *header, size_t got,
+		     struct failure *why)
 {
 	bool fit = !(header->msg_flags & MSG_CTRUNC), sockets = false;
 
@@ -68,7 +75,7 @@ static bool keep_fds(struct vu_message *message, struct msghdr *header, struct f
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			sockets |= is_socket(fd);
+			sockets |= is_socket(fd) && !may_be_socket(message, got);
 			if (message->fd_count < VU_FDS_MAX) {
 				message->fds[message->fd_count++] = fd;
 			} else {
@@ -130,7 +137,7 @@ enum wire_state wire_receive(int socket, struct vu_message *message, struct fail
 			failed(why, ST_PEER, "recvmsg: %s", strerror(errno));
 			return WIRE_BROKEN;
 		}
-		if (!keep_fds(message, &header, why))
+		if (!keep_fds(message, &header, (size_t)got, why))
 			return WIRE_BROKEN;
 		if (!got) {
 			if (!message->got)

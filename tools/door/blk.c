@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Disks: what the door does with /dev/shunt-blk.
+ *
+ * DOC: Theory of Operation
+ *
+ * Which disk it is, and what it can do, is the device's since before the first connection. So
+ * features and configuration are the kernel's, and asked for each time; what a guest may write is
+ * one byte, whether there is a write cache.
+ *
+ * What was taken from a ring when the device goes away, be it that its process was killed, has been
+ * returned once it is gone (Documentation/architecture.rst): the used index tells the next back end
+ * all. Packed rings have none, and are not offered.
+ */
+#include <errno.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "blk.h"
+#include "uapi/shunt.h"
+
+#define BIT(n) (1ULL << (n))
+
+/* Its place and size in the configuration (VIRTIO 1.2, 5.2.4). */
+#define WRITEBACK offsetof(struct virtio_blk_config, wce)
+
+static int device(const struct door *door, unsigned long request, void *argument)
+{
+	return door->kernel->control(door->kernel->self, door->files[0], request, argument);
+}
+
+/* All that it has is the kernel's. */
+static uint64_t blk_offer(struct door *door)
+{
+	(void)door;
+	return 0;
+}
+
+/* There is nothing beside the device that would have to know. */
+static enum status blk_set_features(struct door *door, struct failure *why)
+{
+	(void)door;
+	(void)why;
+	return ST_OK;
+}
+
+static enum status blk_bind(struct door *door, unsigned int ring, bool run, struct failure *why)
+{
+	const struct door_blk *blk = door->self;
+	struct vhost_vring_file file = { .fd = run ? blk->disk : -1 };
+
+	return door_control(door, ring, VHOST_BLK_SET_BACKEND, "VHOST_BLK_SET_BACKEND", &file, why);
+}
+
+static enum status blk_released(struct door *door, struct failure *why)
+{
+	(void)door;
+	(void)why;
+	return ST_OK;
+}
+
+static enum status blk_config(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,
+			      struct failure *why)
+{
+	struct shunt_blk_config config;
+
+	if (device(door, SHUNT_BLK_GET_CONFIG, &config))
+		return failed(why, ST_SYSTEM, "SHUNT_BLK_GET_CONFIG: %s", strerror(errno));
+	/* Fields that a newer front end knows and this one does not are 0. */
+	memset(bytes, 0, size);
+	if (offset < sizeof(config.config))
+		memcpy(bytes, config.config + offset,
+		       size < sizeof(config.config) - offset ? size :
+							       sizeof(config.config) - offset);
+	return ST_OK;
+}
+
+/* A migration brings all of it; what is not to be written is the same there, or not ours to say. */
+static enum status blk_set_config(struct door *door, uint32_t offset, uint32_t size,
+				  const uint8_t *bytes, bool migrating, struct failure *why)
+{
+	const bool has = offset <= WRITEBACK && size > WRITEBACK - offset;
+	uint32_t wce;
+
+	if (!migrating && (!has || size != 1))
+		return failed(why, ST_FEATURE,
+			      "configuration is not to be written (%u bytes at %u)", size, offset);
+	if (!has)
+		return ST_OK;
+	wce = bytes[WRITEBACK - offset];
+	if (device(door, SHUNT_BLK_SET_WCE, &wce))
+		return failed(why, ST_FEATURE, "writeback is %u: %s", wce, strerror(errno));
+	return ST_OK;
+}
+
+static enum status blk_watch(struct door *door, struct failure *why)
+{
+	int event = door->event;
+
+	if (device(door, SHUNT_BLK_SET_CONFIG_CALL, &event))
+		return failed(why, ST_SYSTEM, "SHUNT_BLK_SET_CONFIG_CALL: %s", strerror(errno));
+	return ST_OK;
+}
+
+const struct backend door_blk_backend = {
+	.name = "blk",
+	.drains = true,
+	.protocol = BIT(VU_P_MQ) | BIT(VU_P_LOG_SHMFD) | BIT(VU_P_REPLY_ACK) |
+		    BIT(VU_P_BACKEND_REQ) | BIT(VU_P_CONFIG) | BIT(VU_P_RESET_DEVICE) |
+		    BIT(VU_P_CONFIGURE_MEM_SLOTS) | BIT(VU_P_STATUS),
+	/* For what is missing of the rings' features see door_net_backend. */
+	.kernel_mask = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
+		       BIT(VIRTIO_BLK_F_RO) | BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
+		       BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_CONFIG_WCE) |
+		       BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
+		       BIT(VIRTIO_BLK_F_WRITE_ZEROES) | BIT(VIRTIO_BLK_F_SECURE_ERASE) |
+		       BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VHOST_F_LOG_ALL) |
+		       BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) |
+		       BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_IN_ORDER),
+	.offer = blk_offer,
+	.set_features = blk_set_features,
+	.bind = blk_bind,
+	.released = blk_released,
+	.config = blk_config,
+	.set_config = blk_set_config,
+	.watch = blk_watch,
+};
