@@ -9,6 +9,7 @@
 /* A kind of device more is a line here and a file of its own. */
 static const struct object *const objects[] = {
 	&net_object,
+	&disk_object,
 	NULL,
 };
 
@@ -21,6 +22,7 @@ static const struct alias {
 	int (*run)(const struct context *context, int argc, char **argv);
 } aliases[] = {
 	{ "shunt-vhost-user-net", net_serve },
+	{ "shunt-vhost-user-blk", disk_serve },
 	{ NULL, NULL },
 };
 

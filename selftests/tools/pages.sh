@@ -17,15 +17,17 @@ test_the_table_of_exit_codes_is_the_programs() {
 }
 
 test_every_option_of_the_help_text_is_in_the_page() {
-	local option
+	local object option
 
-	works "$SHUNT" net help
-	grep -o -- '--[a-z]\+' "$WORK/out" | sort -u >"$WORK/options"
-	[ "$(wc -l <"$WORK/options")" -ge 6 ] || fail "no options found"
-	while read -r option; do
-		grep -qF -- "${option//-/\\-}" "$MAN/shunt-net.8" ||
-			fail "$option is not in the page"
-	done <"$WORK/options"
+	for object in net disk; do
+		works "$SHUNT" "$object" help
+		grep -o -- '--[a-z]\+' "$WORK/out" | sort -u >"$WORK/options"
+		[ "$(wc -l <"$WORK/options")" -ge 6 ] || fail "no options found"
+		while read -r option; do
+			grep -qF -- "${option//-/\\-}" "$MAN/shunt-$object.8" ||
+				fail "$option is not in the page of $object"
+		done <"$WORK/options"
+	done
 }
 
 test_every_feature_name_is_in_the_page() {

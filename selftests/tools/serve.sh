@@ -47,7 +47,7 @@ test_it_is_a_program_of_its_own_by_another_name() {
 test_its_description_is_installed_as_JSON() {
 	make -s -C "$TOP/tools" DESTDIR="$WORK/root" install >"$WORK/out" 2>&1 ||
 		fail "make install: $(cat "$WORK/out")"
-	find "$WORK/root" -name '*.json' >"$WORK/found"
+	find "$WORK/root" -name '50-shunt-net.json' >"$WORK/found"
 	[ "$(field type <"$(cat "$WORK/found")")" = net ]
 	binary=$(field binary <"$(cat "$WORK/found")")
 	[ -L "$WORK/root$binary" ] || fail "$binary is not installed"

@@ -32,6 +32,9 @@ const struct status_info status_table[] = {
 	[ST_NO_TUN] = { 113, "no-tun", "no /dev/net/tun: module tun not loaded" },
 	[ST_SOCKET] = { 114, "socket", "the vhost-user socket cannot be made, or is in use" },
 	[ST_PEER] = { 115, "peer", "the front end broke the vhost-user protocol" },
+	[ST_NO_DISK] = { 116, "no-disk", "no such disk, or it cannot be opened" },
+	[ST_NOT_DISK] = { 117, "not-disk", "neither a block device nor a file" },
+	[ST_DISK_BUSY] = { 118, "disk-busy", "another process uses the disk" },
 	[ST_CMD_CANNOT] = { 126, "cannot-run", "the command was found and cannot be run" },
 	[ST_CMD_MISSING] = { 127, "not-found", "the command was not found" },
 };

@@ -26,6 +26,9 @@
  * @ST_NO_TUN: /dev/net/tun is not there
  * @ST_SOCKET: the vhost-user socket cannot be made, or is in use
  * @ST_PEER: the front end broke the vhost-user protocol, or went away within a message
+ * @ST_NO_DISK: the disk is not there, or cannot be opened
+ * @ST_NOT_DISK: the path is neither a block device nor a file
+ * @ST_DISK_BUSY: somebody else uses the disk
  * @ST_CMD_CANNOT: the command exists and cannot be run
  * @ST_CMD_MISSING: the command was not found
  * @ST_COUNT: number of values, not a status
@@ -48,6 +51,9 @@ enum status {
 	ST_NO_TUN,
 	ST_SOCKET,
 	ST_PEER,
+	ST_NO_DISK,
+	ST_NOT_DISK,
+	ST_DISK_BUSY,
 	ST_CMD_CANNOT,
 	ST_CMD_MISSING,
 	ST_COUNT

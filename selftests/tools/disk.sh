@@ -1,0 +1,146 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck disable=SC2317 # the cases are called by name
+#
+# 'shunt disk serve': its command line, its refusals, and its claim on the disk. What it does with a
+# VMM is not for here.
+
+. "$(dirname "$0")/ktap.sh"
+
+# start ARGUMENTS...: begin to serve $WORK/disk; $pid. It is in its jail when this returns.
+start() {
+	"$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK/disk" "$@" >"$WORK/out" \
+		2>"$WORK/err" &
+	pid=$!
+	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
+}
+
+# ends SIGNAL: it ends by it, with status 0, and has said nothing.
+ends() {
+	kill "-$1" "$pid"
+	code=0
+	wait "$pid" || code=$?
+	[ "$code" -eq 0 ] || fail "exit code $code by SIG$1: $(cat "$WORK/err")"
+	cat "$WORK/out" "$WORK/err" >"$WORK/said"
+	[ ! -s "$WORK/said" ] || fail "said: $(cat "$WORK/said")"
+}
+
+# field NAME: its value in the JSON object on standard input.
+field() {
+	python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+}
+
+# no CODE ARGUMENTS...: refused, for a disk that could be served but for them.
+no() {
+	local code=$1
+
+	shift
+	# The jail does not let a server remove its own.
+	rm -f "$WORK/s"
+	refused "$code" "$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK/disk" "$@"
+	[ ! -e "$WORK/s" ] || fail 'it has made its socket'
+}
+
+test_capabilities_are_printed_as_JSON() {
+	works "$SHUNT" disk serve --print-capabilities
+	[ "$(field type <"$WORK/out")" = block ]
+	[ "$(field features <"$WORK/out")" = "['blk-file', 'read-only']" ]
+}
+
+test_it_is_a_program_of_its_own_by_another_name() {
+	ln -s "$SHUNT" "$WORK/shunt-vhost-user-blk"
+	works "$WORK/shunt-vhost-user-blk" --print-capabilities
+	[ "$(field type <"$WORK/out")" = block ]
+	refused 101 "$WORK/shunt-vhost-user-blk" --frob
+}
+
+test_its_description_is_installed_as_JSON() {
+	make -s -C "$TOP/tools" DESTDIR="$WORK/root" install >"$WORK/out" 2>&1 ||
+		fail "make install: $(cat "$WORK/out")"
+	find "$WORK/root" -name '50-shunt-blk.json' >"$WORK/found"
+	[ "$(field type <"$(cat "$WORK/found")")" = block ]
+	binary=$(field binary <"$(cat "$WORK/found")")
+	[ -L "$WORK/root$binary" ] || fail "$binary is not installed"
+	make -s -C "$TOP/tools" DESTDIR="$WORK/root" uninstall >"$WORK/out" 2>&1 ||
+		fail "make uninstall: $(cat "$WORK/out")"
+	[ -z "$(find "$WORK/root" ! -type d)" ] || fail "$(find "$WORK/root" ! -type d)"
+}
+
+test_wrong_command_lines_are_refused() {
+	refused 101 "$SHUNT" disk
+	refused 101 "$SHUNT" disk frob
+	refused 101 "$SHUNT" disk serve --socket-path "$WORK/s"
+	refused 101 "$SHUNT" disk serve --blk-file "$WORK/disk"
+	refused 101 "$SHUNT" -j disk serve --socket-path "$WORK/s" --blk-file "$WORK/disk"
+	no 101 --fd 3
+	no 101 --bridge br0
+	no 101 more
+	no 101 --user 'no such user'
+	no 102 --queues 0
+	no 102 --queues 65
+	no 102 --queues two
+	no 102 --serial 123456789012345678901
+	no 102 --socket-mode 9
+}
+
+test_disks_that_cannot_be_served_are_refused() {
+	refused 116 "$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK/none"
+	refused 117 "$SHUNT" disk serve --socket-path "$WORK/s" --blk-file /dev/null
+	refused 117 "$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK"
+	mkfifo "$WORK/fifo"
+	refused 117 "$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK/fifo"
+}
+
+test_devices_that_cannot_serve_them_are_refused() {
+	no 104 --device "$WORK/none"
+	no 105 --device "$WORK/disk"
+	no 105 --device /dev/null
+	no 105 --device /dev/shunt-net
+}
+
+test_SIGTERM_and_SIGINT_end_it() {
+	for signal in TERM INT; do
+		start --queues 4 --serial 12345678901234567890
+		ends "$signal"
+	done
+}
+
+test_who_has_the_disk_is_waited_for() {
+	rm -f "$WORK/t"
+	start
+	first=$pid
+	"$SHUNT" disk serve --socket-path "$WORK/t" --blk-file "$WORK/disk" >"$WORK/out2" \
+		2>"$WORK/err2" &
+	pid=$!
+	wait_for grep -q 'waiting for another process' "$WORK/err2"
+	[ ! -e "$WORK/t" ] || fail 'it has made its socket'
+	kill -KILL "$first"
+	wait "$first" || [ $? -eq 137 ]
+	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
+	: >"$WORK/err"
+	ends TERM
+}
+
+test_many_may_read() {
+	start --read-only
+	first=$pid
+	"$SHUNT" disk serve --socket-path "$WORK/t" --blk-file "$WORK/disk" --read-only \
+		>"$WORK/out2" 2>"$WORK/err2" &
+	pid=$!
+	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
+	kill -TERM "$first"
+	wait "$first"
+	ends TERM
+	[ ! -s "$WORK/err2" ] || fail "said: $(cat "$WORK/err2")"
+}
+
+# Nobody who is killed can hold on to it by having it open.
+test_it_waits_only_for_those_who_claim() {
+	exec 9<>"$WORK/disk"
+	start
+	ends TERM
+	exec 9>&-
+}
+
+truncate -s 16M "$WORK/disk"
+run_cases

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The object 'disk': the table of its verbs. */
+#include <stddef.h>
+
+#include "cmd.h"
+
+static const struct verb verbs[] = {
+	{ "serve",
+	  "--blk-file PATH [--read-only] [--serial TEXT] [--queues N]\n"
+	  "      --socket-path PATH | --fd FD [--print-capabilities]\n"
+	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]\n"
+	  "      [--device PATH]",
+	  "be a vhost-user disk for any VMM, of a block device or a raw file", disk_serve },
+	{ NULL, NULL, NULL, NULL },
+};
+
+const struct object disk_object = {
+	.name = "disk",
+	.summary = "disks",
+	.verbs = verbs,
+};

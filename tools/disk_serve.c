@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * 'shunt disk serve': a vhost-user disk whose data path is in the kernel.
+ *
+ * DOC: Theory of Operation
+ *
+ * In this order: the command line, the vhost device, the disk, which is waited for while somebody
+ * else has it (lib/disk.c), the socket, ownership of the device, the jail (door/jail.c), and only
+ * then the first byte of a front end (door/serve.c). serving.c has what is not the disk's.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "args.h"
+#include "cmd.h"
+#include "door/blk.h"
+#include "lib/disk.h"
+#include "serving.h"
+#include "stdfds.h"
+#include "uapi/shunt.h"
+
+/* What the command line asks for. */
+struct serve_wish {
+	struct disk_wish disk;
+	struct serving_wish serving;
+};
+
+static enum status take_option(struct serve_wish *wish, int option, struct failure *why)
+{
+	switch (option) {
+	case 'b':
+		wish->disk.path = optarg;
+		return ST_OK;
+	case 'r':
+		wish->disk.read_only = true;
+		return ST_OK;
+	case 'n':
+		wish->disk.serial = optarg;
+		return ST_OK;
+	case 'q':
+		return args_number("--queues", optarg, &wish->disk.queues, why);
+	case 'd':
+		wish->disk.device = optarg;
+		return ST_OK;
+	default:
+		return serving_wish_option(&wish->serving, option, optarg, why);
+	}
+}
+
+static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
+				 struct failure *why)
+{
+	static const struct option options[] = {
+		SERVING_WISH_OPTIONS,
+		{ "blk-file", required_argument, NULL, 'b' },
+		{ "read-only", no_argument, NULL, 'r' },
+		{ "serial", required_argument, NULL, 'n' },
+		{ "queues", required_argument, NULL, 'q' },
+		{ "device", required_argument, NULL, 'd' },
+		{ 0 },
+	};
+	enum status status = ST_OK;
+	int option;
+
+	opterr = 0;
+	optind = 1;
+	while (!status && (option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
+		if (option == ':')
+			status = failed(why, ST_USAGE, "disk serve: %s needs an argument",
+					argv[optind - 1]);
+		else if (option == '?')
+			status = failed(why, ST_USAGE,
+					"disk serve: unknown option '%s': try 'shunt disk help'",
+					argv[optind - 1]);
+		else
+			status = take_option(wish, option, why);
+	}
+	if (status)
+		return status;
+	if (optind < argc)
+		return failed(why, ST_USAGE, "disk serve: '%s' is too much", argv[optind]);
+	if (!wish->disk.path)
+		return failed(why, ST_USAGE, "disk serve: --blk-file is needed");
+	return serving_wish_check(&wish->serving, "disk serve", why);
+}
+
+static void waiting(const char *path)
+{
+	fprintf(stderr, "shunt: %s: waiting for another process to let go of it\n", path);
+}
+
+/* With all that is needed open: lock up, and serve. */
+static enum status run(const struct disk *disk, unsigned int queues, const struct serving *serving,
+		       struct failure *why)
+{
+	static const unsigned long ioctls[] = { VHOST_BLK_SET_BACKEND, SHUNT_BLK_GET_CONFIG,
+						SHUNT_BLK_SET_WCE, SHUNT_BLK_SET_CONFIG_CALL };
+	struct door_blk blk = { .disk = disk->file };
+	static struct door door;
+	enum status status;
+
+	door.backend = &door_blk_backend;
+	door.self = &blk;
+	door.kernel = &kernel_real;
+	door.files = &disk->vhost;
+	door.file_count = 1;
+	door.ring_count = queues;
+	door.slots = serving_slots(disk->vhost);
+	door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (door.event < 0)
+		return failed(why, ST_SYSTEM, "eventfd: %s", strerror(errno));
+	serving_room(&door);
+	status = door_init(&door, why);
+	if (status)
+		return status;
+	status = serving_run(serving, &door, ioctls, sizeof(ioctls) / sizeof(ioctls[0]), why);
+	door_end(&door);
+	return status;
+}
+
+int disk_serve(const struct context *context, int argc, char **argv)
+{
+	static const char *const features[] = { "blk-file", "read-only", NULL };
+	struct serve_wish wish = {
+		.disk = { .device = DISK_DEVICE_DEFAULT, .queues = 1 },
+		.serving = { .mode = SERVING_MODE },
+	};
+	struct disk disk = { -1, -1 };
+	struct serving serving;
+	struct failure why;
+	enum status status;
+
+	if (serving_wants_capabilities(argc, argv))
+		return serving_print_capabilities("block", features);
+	if (context->json) {
+		failed(&why, ST_USAGE,
+		       "disk serve: has no output of its own: -j means nothing to it");
+		return complain(&why);
+	}
+	status = parse_options(argc, argv, &wish, &why);
+	if (!status)
+		status = serving_users(&wish.serving, &serving, &why);
+	if (!status)
+		status = fill_standard_fds(&why);
+	if (!status)
+		status = disk_open(&wish.disk, &disk, waiting, &why);
+	if (!status)
+		status = serving_open(&wish.serving, &serving, &why);
+	if (!status)
+		status = run(&disk, wish.disk.queues, &serving, &why);
+	disk_close(&disk);
+	return status ? complain(&why) : 0;
+}

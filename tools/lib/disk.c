@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Opening a disk and its vhost device: each way in which that fails is told apart. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "uapi/shunt.h"
+
+/* The kernel gives up requests of a device that was closed after a minute. */
+#define CLAIM_S 90
+#define CLAIM_STEP_NS 100000000
+
+_Static_assert(DISK_QUEUES_MAX == SHUNT_BLK_QUEUES_MAX, "the kernel's");
+_Static_assert(DISK_SERIAL_MAX == SHUNT_BLK_SERIAL, "the kernel's");
+
+static enum status open_failed(const char *path, int error, enum status missing,
+			       struct failure *why)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+		return failed(why, ST_QUEUES, "%s: %s", path, strerror(error));
+	case EACCES:
+	case EPERM:
+		return failed(why, ST_PRIVILEGE, "%s: %s", path, strerror(error));
+	case ENOENT:
+	case ENOTDIR:
+	case ENXIO:
+	case ENODEV:
+	case EROFS:
+		return failed(why, missing, "%s: %s%s", path, strerror(error),
+			      missing == ST_NO_DEVICE ? ": is its module loaded?" : "");
+	default:
+		return failed(why, ST_SYSTEM, "%s: %s", path, strerror(error));
+	}
+}
+
+static bool can_be_served(mode_t mode)
+{
+	return S_ISBLK(mode) || S_ISREG(mode);
+}
+
+static enum status not_disk(const char *path, struct failure *why)
+{
+	return failed(why, ST_NOT_DISK, "%s: neither a block device nor a file", path);
+}
+
+static enum status open_file(const struct disk_wish *wish, int *fd, struct failure *why)
+{
+	int flags = (wish->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+	struct stat st;
+
+	/* Looked at before it is opened, because the open of a FIFO would wait for a writer. */
+	if (stat(wish->path, &st))
+		return open_failed(wish->path, errno, ST_NO_DISK, why);
+	if (!can_be_served(st.st_mode))
+		return not_disk(wish->path, why);
+	*fd = open(wish->path, flags);
+	return *fd < 0 ? open_failed(wish->path, errno, ST_NO_DISK, why) : ST_OK;
+}
+
+static enum status claim(const struct disk_wish *wish, int fd, void (*waiting)(const char *path),
+			 struct failure *why)
+{
+	const int lock = (wish->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
+	const struct timespec step = { .tv_nsec = CLAIM_STEP_NS };
+	const unsigned int tries = CLAIM_S * (1000000000 / CLAIM_STEP_NS);
+
+	for (unsigned int i = 0; flock(fd, lock); i++) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EWOULDBLOCK)
+			return failed(why, ST_SYSTEM, "%s: flock: %s", wish->path, strerror(errno));
+		if (i == tries)
+			return failed(why, ST_DISK_BUSY, "%s: another process has had it for %d s",
+				      wish->path, CLAIM_S);
+		if (!i && waiting)
+			waiting(wish->path);
+		nanosleep(&step, NULL);
+	}
+	return ST_OK;
+}
+
+static enum status open_device(const char *path, int *fd, struct failure *why)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return open_failed(path, errno, ST_NO_DEVICE, why);
+	if (!S_ISCHR(st.st_mode))
+		return failed(why, ST_NOT_VHOST, "%s: not a character device", path);
+	*fd = open(path, O_RDWR | O_CLOEXEC);
+	return *fd < 0 ? open_failed(path, errno, ST_NO_DEVICE, why) : ST_OK;
+}
+
+static enum status set_disk(const struct disk_wish *wish, const struct disk *disk,
+			    struct failure *why)
+{
+	struct shunt_blk_disk arg = {
+		.fd = disk->file,
+		.flags = wish->read_only ? SHUNT_BLK_RDONLY : 0,
+		.queues = wish->queues,
+	};
+
+	if (wish->serial)
+		memcpy(arg.serial, wish->serial, strlen(wish->serial));
+	if (!ioctl(disk->vhost, SHUNT_BLK_SET_DISK, &arg))
+		return ST_OK;
+	switch (errno) {
+	case ENOTTY:
+	case EPERM: /* another kind of vhost device, before it has an owner */
+		return failed(why, ST_NOT_VHOST, "%s: does not serve disks", wish->device);
+	case ENOTBLK:
+		return not_disk(wish->path, why);
+	case ETXTBSY:
+		return failed(why, ST_DISK_BUSY, "%s: the host swaps to it", wish->path);
+	default:
+		return failed(why, ST_SYSTEM, "%s: SHUNT_BLK_SET_DISK: %s", wish->path,
+			      strerror(errno));
+	}
+}
+
+enum status disk_open(const struct disk_wish *wish, struct disk *disk,
+		      void (*waiting)(const char *path), struct failure *why)
+{
+	enum status status = ST_OK;
+
+	disk->file = -1;
+	disk->vhost = -1;
+	if (wish->serial && strlen(wish->serial) > DISK_SERIAL_MAX)
+		return failed(why, ST_NUMBER, "serial number '%s': %d bytes at most", wish->serial,
+			      DISK_SERIAL_MAX);
+	if (!wish->queues || wish->queues > DISK_QUEUES_MAX)
+		return failed(why, ST_NUMBER, "%u queues: 1 to %d", wish->queues, DISK_QUEUES_MAX);
+	status = open_device(wish->device, &disk->vhost, why);
+	if (!status)
+		status = open_file(wish, &disk->file, why);
+	if (!status)
+		status = claim(wish, disk->file, waiting, why);
+	return status ? status : set_disk(wish, disk, why);
+}
+
+void disk_close(struct disk *disk)
+{
+	/* The device first, so that it is not this that keeps the disk. */
+	if (disk->vhost >= 0)
+		close(disk->vhost);
+	if (disk->file >= 0)
+		close(disk->file);
+	disk->vhost = -1;
+	disk->file = -1;
+}

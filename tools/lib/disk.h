@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Opening a disk, and the vhost device that serves it (/dev/shunt-blk). */
+#ifndef SHUNT_DISK_H
+#define SHUNT_DISK_H
+
+#include <stdbool.h>
+
+#include "status.h"
+
+/**
+ * DISK_DEVICE_DEFAULT - the node that shunt_blk.ko makes
+ */
+#define DISK_DEVICE_DEFAULT "/dev/shunt-blk"
+
+/**
+ * DISK_QUEUES_MAX - queues that a disk can have
+ */
+#define DISK_QUEUES_MAX 64
+
+/**
+ * DISK_SERIAL_MAX - bytes of a serial number
+ */
+#define DISK_SERIAL_MAX 20
+
+/**
+ * struct disk_wish - what is to be served, and how
+ * @path: a block device or a file, of raw contents
+ * @device: node of the vhost device
+ * @serial: what the guest reads as serial number, or NULL; at most DISK_SERIAL_MAX bytes
+ * @queues: 1 to DISK_QUEUES_MAX
+ * @read_only: the guest cannot write
+ */
+struct disk_wish {
+	const char *path;
+	const char *device;
+	const char *serial;
+	unsigned int queues;
+	bool read_only;
+};
+
+/**
+ * struct disk - an open disk, with its device
+ * @file: the disk, -1 if it is not open
+ * @vhost: the vhost device, told to serve it; -1 if it is not open
+ */
+struct disk {
+	int file;
+	int vhost;
+};
+
+/**
+ * disk_open() - open a disk, claim it, and have a vhost device serve it
+ * @wish: what
+ * @disk: filled in, also where it fails: disk_close() it. Both descriptors are close-on-exec
+ * @waiting: called once if the disk is in use and is waited for; may be NULL
+ * @why: filled in on failure
+ *
+ * The claim is a lock as of flock(2), shared if read-only. It is the open file's, which the vhost
+ * device keeps until all requests have been returned: so what is left of a server that was killed
+ * cannot write any more once the next one has the claim. It is waited for, longer than that takes.
+ *
+ * Opening takes no ownership: the process that will run the device does that (VHOST_SET_OWNER).
+ *
+ * Return: ST_OK, ST_NUMBER, ST_NO_DEVICE, ST_NOT_VHOST, ST_PRIVILEGE, ST_NO_DISK, ST_NOT_DISK,
+ * ST_DISK_BUSY, ST_QUEUES (no more files allowed) or ST_SYSTEM.
+ */
+enum status disk_open(const struct disk_wish *wish, struct disk *disk,
+		      void (*waiting)(const char *path), struct failure *why);
+
+/**
+ * disk_close() - close a disk and its device
+ * @disk: may not be open
+ */
+void disk_close(struct disk *disk);
+
+#endif
