@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`shunt net serve`: the process, and a guest's card that is plugged in through it."""
+"""`shunt net serve` and `shunt disk serve`: processes that a guest's devices are behind."""
 
 import contextlib
 import os
@@ -16,23 +16,17 @@ from .vm import TOP, GuestError, Nic
 SHUNT = os.path.join(TOP, 'build/tools/shunt')
 
 
-class Door:
-    """
-    A vhost-user back end.  It outlives VMMs, and can be started again after its end: at the
-    same socket, with a TAP of the same name.
-    """
+class Server:
+    """A vhost-user back end.  It outlives VMMs, and can be started again after its end."""
 
-    def __init__(self, tap, device, queues=1, bridge=None):
-        """tap: its name; device: path of the vhost device; bridge: that the TAP gets on."""
-        self.tap = tap
+    def __init__(self, verb, *options):
+        """verb: the object and verb of `shunt`; options: but for the socket's path."""
+        self.verb = verb
         self._dir = tempfile.mkdtemp(prefix='shunt-door-')
         self.path = os.path.join(self._dir, 'socket')
         self._log = os.path.join(self._dir, 'log')
         self._seen = 0
-        self._command = [SHUNT, 'net', 'serve', '--socket-path', self.path, '--tap', tap,
-                         '--queues', str(queues), '--device', device]
-        if bridge:
-            self._command += ['--bridge', bridge]
+        self._command = [SHUNT, *verb.split(), '--socket-path', self.path, *options]
         self._process = None
 
     @property
@@ -59,11 +53,10 @@ class Door:
         end = time.monotonic() + timeout
         while self.alive() and self.status().get('Seccomp') != '2':
             if time.monotonic() > end:
-                raise GuestError('`shunt net serve` does not begin to serve')
+                raise GuestError(f'`shunt {self.verb}` does not begin to serve')
             time.sleep(0.02)
         if not self.alive():
-            raise GuestError(f'`shunt net serve` ended: {self.said()}')
-        net.quiet_ipv6(self.tap)
+            raise GuestError(f'`shunt {self.verb}` ended: {self.said()}')
 
     def said(self):
         """What it has printed since the last call."""
@@ -81,7 +74,7 @@ class Door:
         except subprocess.TimeoutExpired as err:
             self._process.kill()
             self._process.wait()
-            raise GuestError(f'`shunt net serve` did not end by signal {int(sig)}') from err
+            raise GuestError(f'`shunt {self.verb}` did not end by signal {int(sig)}') from err
 
     def close(self):
         """Whatever its state: nothing is left of it afterwards."""
@@ -91,7 +84,22 @@ class Door:
         finally:
             shutil.rmtree(self._dir, ignore_errors=True)
         if status or said:
-            raise GuestError(f'`shunt net serve` ended with {status}: {said}')
+            raise GuestError(f'`shunt {self.verb}` ended with {status}: {said}')
+
+
+class Door(Server):
+    """A network device: at the same socket, with a TAP of the same name, as often as it starts."""
+
+    def __init__(self, tap, device, queues=1, bridge=None):
+        """tap: its name; device: path of the vhost device; bridge: that the TAP gets on."""
+        self.tap = tap
+        super().__init__('net serve', '--tap', tap, '--queues', str(queues), '--device', device,
+                         *(('--bridge', bridge) if bridge else ()))
+
+    def start(self, timeout=60):
+        """Start it and wait until it serves."""
+        super().start(timeout)
+        net.quiet_ipv6(self.tap)
 
 
 class DoorNic(Nic):

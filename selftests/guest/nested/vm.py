@@ -179,9 +179,10 @@ class Guest:
     """
 
     def __init__(self, nics, memory=256, cpus=None, qemu_args=(), incoming=False,
-                 by_tool=False):
+                 by_tool=False, shared=False):
         """
         memory: MiB.  cpus: see default_cpus().  incoming: wait for a migration instead of booting.
+        shared: another process needs the guest's memory, also where no card says so.
         by_tool: let `shunt net exec` open the (one) card's TAP and device and start QEMU.
         """
         self.nics = list(nics)
@@ -191,6 +192,7 @@ class Guest:
         self._memory, self._incoming = memory, incoming
         self.cpus = cpus or default_cpus()
         self._qemu_args, self._by_tool = list(qemu_args), by_tool
+        self._shared = shared or any(nic.shared for nic in self.nics)
         self.qemu = None
         self.qmp = None
 
@@ -231,7 +233,7 @@ class Guest:
             '-device', 'virtio-serial-pci,max_ports=2',
             '-device', 'virtserialport,nr=1,chardev=agent,name=agent',
             '-qmp', f'unix:{self._path("qmp")},server=on,wait=off']
-        if any(nic.shared for nic in self.nics):
+        if self._shared:
             command += ['-object', f'memory-backend-memfd,id=memory,size={self._memory}M,share=on',
                         '-numa', 'node,memdev=memory']
         for nic, fds in nets:
