@@ -47,6 +47,7 @@ extern const struct object net_object;
 extern const struct object disk_object;
 
 int disk_serve(const struct context *context, int argc, char **argv);
+int disk_show(const struct context *context, int argc, char **argv);
 int net_exec(const struct context *context, int argc, char **argv);
 int net_serve(const struct context *context, int argc, char **argv);
 int net_show(const struct context *context, int argc, char **argv);

@@ -11,6 +11,7 @@ static const struct verb verbs[] = {
 	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]\n"
 	  "      [--device PATH]",
 	  "be a vhost-user disk for any VMM, of a block device or a raw file", disk_serve },
+	{ "show", "[-j] [-p]", "list open shunt disks, with their rings and counters", disk_show },
 	{ NULL, NULL, NULL, NULL },
 };
 

@@ -121,6 +121,25 @@ test_who_has_the_disk_is_waited_for() {
 	ends TERM
 }
 
+# What the kernel says of it: fdinfo, word for word.
+test_what_is_open_is_shown() {
+	works "$SHUNT" disk show
+	[ "$(wc -l <"$WORK/out")" -eq 1 ] || fail "$(cat "$WORK/out")"
+	start --queues 3
+	works "$SHUNT" disk show
+	[ "$(grep -c " $pid *shunt " "$WORK/out")" -eq 3 ] || fail "$(cat "$WORK/out")"
+	works "$SHUNT" disk show -j
+	cp "$WORK/out" "$WORK/json"
+	works python3 "$TOP/selftests/tools/compare_fdinfo.py" "$SHUNT" "$pid" 1 disk
+	works "$SHUNT" net show -j
+	! grep -q '"blk"' "$WORK/out" || fail 'it is taken for a network device'
+	refused 101 "$SHUNT" disk show --frob
+	refused 101 "$SHUNT" disk show more
+	: >"$WORK/out"
+	: >"$WORK/err"
+	ends TERM
+}
+
 test_many_may_read() {
 	start --read-only
 	first=$pid

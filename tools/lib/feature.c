@@ -2,6 +2,7 @@
 /* Names of feature bits, both ways. */
 #include <assert.h>
 #include <linux/vhost.h>
+#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
@@ -17,6 +18,9 @@
 #endif
 
 #define FEATURE_BITS 64
+
+/* Below this bit a feature is of one kind of device (VIRTIO 1.2, 2.2). */
+#define DEVICE_BITS 24
 
 /*
  * Bit 27 means any-layout to virtio, and to vhost-net also that the kernel adds and strips the
@@ -45,10 +49,35 @@ static const char *const names[] = {
 static_assert(sizeof(names) / sizeof(names[0]) == FEATURE_BITS, "one name a feature bit");
 static_assert(VHOST_NET_F_VIRTIO_NET_HDR == VIRTIO_F_ANY_LAYOUT, "bit 27 has two meanings");
 
+static const char *const blk_names[DEVICE_BITS] = {
+	[VIRTIO_BLK_F_SIZE_MAX] = "size-max",
+	[VIRTIO_BLK_F_SEG_MAX] = "seg-max",
+	[VIRTIO_BLK_F_GEOMETRY] = "geometry",
+	[VIRTIO_BLK_F_RO] = "ro",
+	[VIRTIO_BLK_F_BLK_SIZE] = "blk-size",
+	[VIRTIO_BLK_F_FLUSH] = "flush",
+	[VIRTIO_BLK_F_TOPOLOGY] = "topology",
+	[VIRTIO_BLK_F_CONFIG_WCE] = "config-wce",
+	[VIRTIO_BLK_F_MQ] = "mq",
+	[VIRTIO_BLK_F_DISCARD] = "discard",
+	[VIRTIO_BLK_F_WRITE_ZEROES] = "write-zeroes",
+	[VIRTIO_BLK_F_SECURE_ERASE] = "secure-erase",
+};
+
 void feature_name(unsigned int bit, char name[FEATURE_NAME_MAX])
 {
 	if (bit < FEATURE_BITS && names[bit])
 		snprintf(name, FEATURE_NAME_MAX, "%s", names[bit]);
+	else
+		snprintf(name, FEATURE_NAME_MAX, "bit-%u", bit);
+}
+
+void feature_name_blk(unsigned int bit, char name[FEATURE_NAME_MAX])
+{
+	if (bit >= DEVICE_BITS)
+		feature_name(bit, name);
+	else if (blk_names[bit])
+		snprintf(name, FEATURE_NAME_MAX, "%s", blk_names[bit]);
 	else
 		snprintf(name, FEATURE_NAME_MAX, "bit-%u", bit);
 }

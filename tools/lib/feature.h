@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Names of the virtio and vhost feature bits that a vhost net device may have. */
+/* Names of the virtio and vhost feature bits that a vhost net device, or a disk, may have. */
 #ifndef SHUNT_FEATURE_H
 #define SHUNT_FEATURE_H
 
@@ -19,6 +19,13 @@
  * @name: receives the name, or ``bit-N`` for a bit that has none here
  */
 void feature_name(unsigned int bit, char name[FEATURE_NAME_MAX]);
+
+/**
+ * feature_name_blk() - the same of a disk
+ * @bit: 0 to 63
+ * @name: receives the name, or ``bit-N`` for a bit that has none here
+ */
+void feature_name_blk(unsigned int bit, char name[FEATURE_NAME_MAX]);
 
 /**
  * feature_parse() - mask of a comma-separated list of names

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * 'shunt net show': the open shunt net devices of all processes, as a table or as JSON.
+ * 'shunt net show' and 'shunt disk show': the open shunt devices of a kind of all processes, as a
+ * table or as JSON.
  *
  * The table has a line a ring and the columns that people look at; the JSON has every field that
  * the kernel gives. Its form is documented in shunt-net(8) and only ever grows.
@@ -19,13 +20,31 @@
 #include "lib/survey.h"
 #include "out.h"
 
-#define KIND "net"
+/**
+ * struct kind - devices that are shown together
+ * @device: what the kernel calls them
+ * @object: what the command does
+ * @has_taps: a process that has them open may have TAPs that belong to them
+ * @name: names of their features
+ * @columns: of the table, the first three being DEVICE, PID and COMMAND; TAP next with @has_taps
+ * @column_count: how many
+ * @fields: of a ring, which stand in the columns after RING
+ */
+struct kind {
+	const char *device;
+	const char *object;
+	bool has_taps;
+	void (*name)(unsigned int bit, char name[FEATURE_NAME_MAX]);
+	const struct column *columns;
+	size_t column_count;
+	const char *const *fields;
+};
 
-static bool is_net(const struct open_device *device)
+static bool is_of(const struct kind *kind, const struct open_device *device)
 {
-	const char *kind = fields_get(&device->info.device, "device");
+	const char *name = fields_get(&device->info.device, "device");
 
-	return kind && !strcmp(kind, KIND);
+	return name && !strcmp(name, kind->device);
 }
 
 /* The TAPs that any holder of the device has open: the kernel does not tell which one it is. */
@@ -58,16 +77,44 @@ static const struct holder *main_holder(const struct open_device *device)
 
 /* TABLE ------------------------------------------------------------------------------------ */
 
-static const struct column columns[] = {
+static const struct column net_columns[] = {
 	{ "DEVICE", true },  { "PID", true },	  { "COMMAND", false }, { "TAP", false },
 	{ "RING", true },    { "ROLE", false },	  { "STATE", false },	{ "SIZE", true },
 	{ "MAP", false },    { "PACKETS", true }, { "BYTES", true },	{ "KICKS", true },
 	{ "SIGNALS", true }, { "DROPS", true },	  { "ERRORS", true },
 };
 
-/* Fields of a ring that stand in the columns from ROLE on. */
-static const char *const ring_columns[] = { "role",  "state", "num",	 "map",	  "packets",
-					    "bytes", "kicks", "signals", "drops", "errors" };
+static const char *const net_fields[] = { "role",  "state", "num",     "map",	"packets",
+					  "bytes", "kicks", "signals", "drops", "errors" };
+
+static const struct kind net_kind = {
+	.device = "net",
+	.object = "net",
+	.has_taps = true,
+	.name = feature_name,
+	.columns = net_columns,
+	.column_count = sizeof(net_columns) / sizeof(net_columns[0]),
+	.fields = net_fields,
+};
+
+static const struct column disk_columns[] = {
+	{ "DEVICE", true }, { "PID", true },   { "COMMAND", false }, { "RING", true },
+	{ "STATE", false }, { "SIZE", true },  { "MAP", false },     { "REQUESTS", true },
+	{ "BYTES", true },  { "KICKS", true }, { "SIGNALS", true },  { "DROPS", true },
+	{ "ERRORS", true },
+};
+
+static const char *const disk_fields[] = { "state", "num",     "map",	"requests", "bytes",
+					   "kicks", "signals", "drops", "errors" };
+
+static const struct kind disk_kind = {
+	.device = "blk",
+	.object = "disk",
+	.name = feature_name_blk,
+	.columns = disk_columns,
+	.column_count = sizeof(disk_columns) / sizeof(disk_columns[0]),
+	.fields = disk_fields,
+};
 
 static void list_taps(const struct survey *survey, const struct open_device *device, char *text,
 		      size_t size)
@@ -83,38 +130,41 @@ static void list_taps(const struct survey *survey, const struct open_device *dev
 		snprintf(text, size, "-");
 }
 
-static void add_row(struct table *table, const struct survey *survey,
+static void add_row(struct table *table, const struct kind *kind, const struct survey *survey,
 		    const struct open_device *device, const struct ring_info *ring)
 {
 	const struct holder *holder = main_holder(device);
+	size_t before = kind->has_taps ? 5 : 4;
 	char taps[256], number[24];
 
 	table_add(table, fields_get(&device->info.device, "id"));
 	snprintf(number, sizeof(number), "%d", (int)holder->pid);
 	table_add(table, number);
 	table_add(table, holder->command);
-	list_taps(survey, device, taps, sizeof(taps));
-	table_add(table, taps);
+	if (kind->has_taps) {
+		list_taps(survey, device, taps, sizeof(taps));
+		table_add(table, taps);
+	}
 	snprintf(number, sizeof(number), "%u", ring ? ring->index : 0);
 	table_add(table, ring ? number : NULL);
-	for (size_t i = 0; i < sizeof(ring_columns) / sizeof(ring_columns[0]); i++)
-		table_add(table, ring ? fields_get(&ring->fields, ring_columns[i]) : NULL);
+	for (size_t i = 0; i < kind->column_count - before; i++)
+		table_add(table, ring ? fields_get(&ring->fields, kind->fields[i]) : NULL);
 }
 
-static enum status print_table(const struct survey *survey, struct failure *why)
+static enum status print_table(const struct kind *kind, const struct survey *survey,
+			       struct failure *why)
 {
-	struct table table = { .columns = columns,
-			       .column_count = sizeof(columns) / sizeof(columns[0]) };
+	struct table table = { .columns = kind->columns, .column_count = kind->column_count };
 
 	for (size_t i = 0; i < survey->device_count; i++) {
 		const struct open_device *device = &survey->devices[i];
 
-		if (!is_net(device))
+		if (!is_of(kind, device))
 			continue;
 		for (size_t r = 0; r < device->info.ring_count; r++)
-			add_row(&table, survey, device, &device->info.rings[r]);
+			add_row(&table, kind, survey, device, &device->info.rings[r]);
 		if (!device->info.ring_count)
-			add_row(&table, survey, device, NULL);
+			add_row(&table, kind, survey, device, NULL);
 	}
 	return table_print(&table) ? ST_OK : failed(why, ST_SYSTEM, "out of memory");
 }
@@ -149,7 +199,7 @@ static void json_add_fields(struct json_object *json, const struct fields *field
 	}
 }
 
-static struct json_object *json_features(const struct open_device *device)
+static struct json_object *json_features(const struct kind *kind, const struct open_device *device)
 {
 	const char *text = fields_get(&device->info.device, "features");
 	struct json_object *list = json_object_new_array();
@@ -159,7 +209,7 @@ static struct json_object *json_features(const struct open_device *device)
 	for (unsigned int bit = 0; bit < 64; bit++) {
 		if (!(mask & (1ULL << bit)))
 			continue;
-		feature_name(bit, name);
+		kind->name(bit, name);
 		json_object_array_add(list, json_object_new_string(name));
 	}
 	return list;
@@ -206,20 +256,22 @@ static struct json_object *json_rings(const struct open_device *device)
 	return list;
 }
 
-static struct json_object *json_device(const struct survey *survey,
+static struct json_object *json_device(const struct kind *kind, const struct survey *survey,
 				       const struct open_device *device)
 {
 	struct json_object *json = json_object_new_object();
 
 	json_add_fields(json, &device->info.device);
-	json_object_object_add(json, "feature_names", json_features(device));
-	json_object_object_add(json, "taps", json_taps(survey, device));
+	json_object_object_add(json, "feature_names", json_features(kind, device));
+	if (kind->has_taps)
+		json_object_object_add(json, "taps", json_taps(survey, device));
 	json_object_object_add(json, "holders", json_holders(device));
 	json_object_object_add(json, "rings", json_rings(device));
 	return json;
 }
 
-static void print_json(const struct survey *survey, bool complete, bool pretty)
+static void print_json(const struct kind *kind, const struct survey *survey, bool complete,
+		       bool pretty)
 {
 	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
 	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
@@ -227,8 +279,8 @@ static void print_json(const struct survey *survey, bool complete, bool pretty)
 	if (pretty)
 		flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
 	for (size_t i = 0; i < survey->device_count; i++)
-		if (is_net(&survey->devices[i]))
-			json_object_array_add(list, json_device(survey, &survey->devices[i]));
+		if (is_of(kind, &survey->devices[i]))
+			json_object_array_add(list, json_device(kind, survey, &survey->devices[i]));
 	json_object_object_add(json, "complete", json_object_new_boolean(complete));
 	json_object_object_add(json, "unreadable_processes",
 			       json_object_new_int((int)survey->unreadable));
@@ -237,8 +289,8 @@ static void print_json(const struct survey *survey, bool complete, bool pretty)
 	json_object_put(json);
 }
 
-static enum status parse_options(int argc, char **argv, struct context *context,
-				 struct failure *why)
+static enum status parse_options(const struct kind *kind, int argc, char **argv,
+				 struct context *context, struct failure *why)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
@@ -256,15 +308,16 @@ static enum status parse_options(int argc, char **argv, struct context *context,
 			context->pretty = true;
 		else
 			return failed(why, ST_USAGE,
-				      "net show: unknown option '%s': try 'shunt net help'",
-				      argv[optind - 1]);
+				      "%s show: unknown option '%s': try 'shunt %s help'",
+				      kind->object, argv[optind - 1], kind->object);
 	}
 	if (argv[optind])
-		return failed(why, ST_USAGE, "net show: unexpected argument '%s'", argv[optind]);
+		return failed(why, ST_USAGE, "%s show: unexpected argument '%s'", kind->object,
+			      argv[optind]);
 	return ST_OK;
 }
 
-int net_show(const struct context *global, int argc, char **argv)
+static int show(const struct kind *kind, const struct context *global, int argc, char **argv)
 {
 	struct context context = *global;
 	struct survey survey = { 0 };
@@ -272,7 +325,7 @@ int net_show(const struct context *global, int argc, char **argv)
 	enum status status;
 	bool complete;
 
-	status = parse_options(argc, argv, &context, &why);
+	status = parse_options(kind, argc, argv, &context, &why);
 	if (!status)
 		status = survey_take("/proc", &survey, &why);
 	if (status) {
@@ -283,12 +336,24 @@ int net_show(const struct context *global, int argc, char **argv)
 	/* Who is not root may not even see all processes (hidepid=). */
 	complete = !survey.unreadable && !geteuid();
 	if (context.json)
-		print_json(&survey, complete, context.pretty);
+		print_json(kind, &survey, complete, context.pretty);
 	else
-		status = print_table(&survey, &why);
+		status = print_table(kind, &survey, &why);
 	if (!complete)
-		fprintf(stderr, "shunt: net show: not all processes could be looked into "
-				"(not root?): devices may be missing\n");
+		fprintf(stderr,
+			"shunt: %s show: not all processes could be looked into "
+			"(not root?): devices may be missing\n",
+			kind->object);
 	survey_free(&survey);
 	return status ? complain(&why) : 0;
+}
+
+int net_show(const struct context *context, int argc, char **argv)
+{
+	return show(&net_kind, context, argc, argv);
+}
+
+int disk_show(const struct context *context, int argc, char **argv)
+{
+	return show(&disk_kind, context, argc, argv);
 }
