@@ -4,13 +4,12 @@
  *
  * DOC: Theory of Operation
  *
- * In this order: the command line, the vhost device, the disk, which is waited for while somebody
- * else has it (lib/disk.c), the socket, ownership of the device, the jail (door/jail.c), and only
- * then the first byte of a front end (door/serve.c). serving.c has what is not the disk's.
+ * In this order: the command line, the vhost device, the disk, the socket, ownership of the device,
+ * the jail (door/jail.c), and only then the first byte of a front end (door/serve.c). serving.c has
+ * what is not the disk's; who has the disk when, door/blk.c tells.
  */
 #include <errno.h>
 #include <getopt.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -87,18 +86,13 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 	return serving_wish_check(&wish->serving, "disk serve", why);
 }
 
-static void waiting(const char *path)
-{
-	fprintf(stderr, "shunt: %s: waiting for another process to let go of it\n", path);
-}
-
 /* With all that is needed open: lock up, and serve. */
-static enum status run(const struct disk *disk, unsigned int queues, const struct serving *serving,
-		       struct failure *why)
+static enum status run(const struct disk *disk, const struct disk_wish *wish,
+		       const struct serving *serving, struct failure *why)
 {
 	static const unsigned long ioctls[] = { VHOST_BLK_SET_BACKEND, SHUNT_BLK_GET_CONFIG,
 						SHUNT_BLK_SET_WCE, SHUNT_BLK_SET_CONFIG_CALL };
-	struct door_blk blk = { .disk = disk->file };
+	struct door_blk blk = { .disk = disk->file, .read_only = wish->read_only };
 	static struct door door;
 	enum status status;
 
@@ -107,7 +101,7 @@ static enum status run(const struct disk *disk, unsigned int queues, const struc
 	door.kernel = &kernel_real;
 	door.files = &disk->vhost;
 	door.file_count = 1;
-	door.ring_count = queues;
+	door.ring_count = wish->queues;
 	door.slots = serving_slots(disk->vhost);
 	door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (door.event < 0)
@@ -146,11 +140,11 @@ int disk_serve(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = fill_standard_fds(&why);
 	if (!status)
-		status = disk_open(&wish.disk, &disk, waiting, &why);
+		status = disk_open(&wish.disk, &disk, &why);
 	if (!status)
 		status = serving_open(&wish.serving, &serving, &why);
 	if (!status)
-		status = run(&disk, wish.disk.queues, &serving, &why);
+		status = run(&disk, &wish.disk, &serving, &why);
 	disk_close(&disk);
 	return status ? complain(&why) : 0;
 }

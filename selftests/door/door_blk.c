@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,6 +69,49 @@ static void runs_its_rings(long arg)
 	front_tell(&front, VU_GET_VRING_BASE, &state, sizeof(state), -1);
 	front_reply(&front, &body);
 	kt_check(file->rings[3].backend < 0 && file->rings[2].backend >= 0, "the wrong one");
+	front_end(&front);
+}
+
+/* Rings start when nobody else has the disk any more; and others can have it when none runs. */
+static void waits_for_the_disk(long read_only)
+{
+	const struct fake_ring *rings = front.fake.files[0].rings;
+	struct vhost_vring_state state = { 0 };
+	union vu_body body;
+	struct failure why;
+
+	greet(2);
+	front.blk.read_only = read_only;
+	front.fake.foreign = true;
+	front_memory(&front, 0, 1);
+	for (unsigned int i = 0; i < 2; i++) {
+		front_ring(&front, VU_SET_VRING_ENABLE, i, 1);
+		front_start(&front, i, 128, 0);
+		kt_check(!i == (front.why.status == ST_DISK_BUSY), "ring %u: said \"%s\"", i,
+			 front.why.text);
+		kt_check(rings[i].backend < 0 && front.door.waiting, "ring %u does not wait", i);
+	}
+	kt_check(!door_retry(&front.door, &why) && !why.status && front.door.waiting, "%s",
+		 why.text);
+	front.fake.foreign = false;
+	kt_check(!door_retry(&front.door, &why) && !front.door.waiting, "still waiting");
+	kt_check(rings[0].backend >= 0 && rings[1].backend >= 0, "does not run");
+	kt_check(front.fake.locked == (read_only ? LOCK_SH : LOCK_EX), "lock %d",
+		 front.fake.locked);
+	front_tell(&front, VU_GET_VRING_BASE, &state, sizeof(state), -1);
+	front_reply(&front, &body);
+	kt_check(front.fake.locked, "the disk was let go of while a ring runs");
+	state.index = 1;
+	front_tell(&front, VU_GET_VRING_BASE, &state, sizeof(state), -1);
+	front_reply(&front, &body);
+	kt_check(!front.fake.locked, "the disk was not let go of");
+	/* A ring that waits and is stopped waits no more. */
+	front.fake.foreign = true;
+	front_start(&front, 1, 128, 0);
+	kt_check(front.why.status == ST_DISK_BUSY && front.door.waiting, "does not say so again");
+	front_tell(&front, VU_GET_VRING_BASE, &state, sizeof(state), -1);
+	front_reply(&front, &body);
+	kt_check(!door_retry(&front.door, &why) && !front.door.waiting, "waits for nothing");
 	front_end(&front);
 }
 
@@ -290,6 +334,8 @@ int main(int argc, char **argv)
 	static const struct kt_case cases[] = {
 		{ .name = "offers what the kernel's disk has", .run = offers_what_the_kernel_has },
 		{ .name = "runs its rings on the disk", .run = runs_its_rings },
+		{ .name = "waits for who has the disk", .run = waits_for_the_disk },
+		{ .name = "waits for who writes to it", .run = waits_for_the_disk, .arg = 1 },
 		{ .name = "goes on at the used index", .run = goes_on_at_the_used_index },
 		{ .name = "tells the configuration", .run = tells_the_configuration },
 		{ .name = "tells it to those who begin at 0x100",

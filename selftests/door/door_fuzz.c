@@ -311,12 +311,24 @@ static void make_net(struct door *door, struct fake *fake, struct tap *tap, stru
 static void make_disk(struct door *door, struct fake *fake, struct door_blk *blk)
 {
 	fake_init_disk(fake);
+	fake->foreign = take8() & 1;
 	*blk = (struct door_blk){ .disk = FAKE_DISK };
 	door->backend = &door_blk_backend;
 	door->self = blk;
 	door->file_count = 1;
 	door->ring_count = FAKE_RINGS;
 	door->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* What the loop does beside messages. */
+static enum status look_after(struct door *door, struct fake *fake, struct failure *why)
+{
+	if (door->event >= 0 && !eventfd_write(door->event, 1))
+		door_event(door);
+	if (!door->waiting)
+		return ST_OK;
+	fake->foreign = take8() & 1;
+	return door_retry(door, why);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -355,9 +367,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bool reply;
 
 		make_message(&message, &door);
-		if (door.event >= 0 && !eventfd_write(door.event, 1))
-			door_event(&door);
-		status = door_receive(&door, &message, &reply, &why);
+		reply = false;
+		status = look_after(&door, &fake, &why);
+		if (!status)
+			status = door_receive(&door, &message, &reply, &why);
 		if (reply && message.head.size > sizeof(message.body))
 			die("a reply that is too long");
 		message_clear(&message);

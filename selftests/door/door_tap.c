@@ -52,7 +52,8 @@ static void make(unsigned int queues)
 	if (status)
 		kt_skip("%s", why.text);
 	fake_init(&front.fake);
-	mixed = (struct kernel){ mixed_control, kernel_real.peek, kernel_real.inject, &front.fake };
+	mixed = (struct kernel){ mixed_control, kernel_real.peek, kernel_real.inject, NULL,
+				 &front.fake };
 	kt_check(!tap_create(&front.tap, NULL, queues, &why), "%s", why.text);
 	front_plug(&front, queues, &mixed);
 }

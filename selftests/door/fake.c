@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -105,6 +106,8 @@ static void reset_file(struct fake_file *file)
 
 bool fake_is_new(const struct fake *fake)
 {
+	if (fake->locked)
+		return false;
 	for (unsigned int f = 0; f < FAKE_FILES; f++) {
 		struct fake_file new;
 
@@ -142,6 +145,7 @@ static int set_backend(struct fake *fake, struct fake_file *file, struct fake_ri
 
 	if (fd >= 0 && fake->disk) {
 		MUST(fd == FAKE_DISK);
+		MUST(fake->locked);
 		MUST(ring->num && ring->addressed);
 		check_ring(file, ring);
 	} else if (fd >= 0) {
@@ -333,6 +337,24 @@ static long fake_peek(void *self, const void *at, void *to, size_t size)
 	return kernel_real.peek(NULL, at, to, size);
 }
 
+static int fake_lock(void *self, int fd, int operation)
+{
+	struct fake *fake = self;
+
+	MUST(fd == FAKE_DISK);
+	if (operation == LOCK_UN) {
+		for (unsigned int i = 0; i < FAKE_RINGS; i++)
+			MUST(fake->files[0].rings[i].backend < 0);
+		fake->locked = 0;
+		return 0;
+	}
+	MUST(!fake->locked);
+	if (fake->foreign)
+		return refuse(EWOULDBLOCK);
+	fake->locked = operation;
+	return 0;
+}
+
 static long fake_inject(void *self, int fd, const void *frame, size_t size)
 {
 	struct fake *fake = self;
@@ -346,7 +368,7 @@ static long fake_inject(void *self, int fd, const void *frame, size_t size)
 void fake_init(struct fake *fake)
 {
 	*fake = (struct fake){
-		.kernel = { fake_control, fake_peek, fake_inject, fake },
+		.kernel = { fake_control, fake_peek, fake_inject, fake_lock, fake },
 		.offered = BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VHOST_F_LOG_ALL) |
 			   BIT(VIRTIO_F_ANY_LAYOUT) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 			   BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) |

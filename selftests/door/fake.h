@@ -61,6 +61,8 @@ struct fake_file {
  * @fail: request that fails, once, and with which errno
  * @frame: what was sent from the TAP last
  * @calls: requests so far
+ * @foreign: somebody else has the disk
+ * @locked: LOCK_SH or LOCK_EX, as the door has it; 0: not
  */
 struct fake {
 	struct kernel kernel;
@@ -80,6 +82,8 @@ struct fake {
 		long size;
 	} frame;
 	unsigned int calls;
+	bool foreign;
+	int locked;
 };
 
 void fake_init(struct fake *fake);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck disable=SC2317 # the cases are called by name
 #
-# 'shunt disk serve': its command line, its refusals, and its claim on the disk. What it does with a
-# VMM is not for here.
+# 'shunt disk serve' and 'shunt disk show': command lines and refusals. What a VMM has to do with
+# it is not for here.
 
 . "$(dirname "$0")/ktap.sh"
 
@@ -105,22 +105,6 @@ test_SIGTERM_and_SIGINT_end_it() {
 	done
 }
 
-test_who_has_the_disk_is_waited_for() {
-	rm -f "$WORK/t"
-	start
-	first=$pid
-	"$SHUNT" disk serve --socket-path "$WORK/t" --blk-file "$WORK/disk" >"$WORK/out2" \
-		2>"$WORK/err2" &
-	pid=$!
-	wait_for grep -q 'waiting for another process' "$WORK/err2"
-	[ ! -e "$WORK/t" ] || fail 'it has made its socket'
-	kill -KILL "$first"
-	wait "$first" || [ $? -eq 137 ]
-	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
-	: >"$WORK/err"
-	ends TERM
-}
-
 # What the kernel says of it: fdinfo, word for word.
 test_what_is_open_is_shown() {
 	works "$SHUNT" disk show
@@ -140,25 +124,20 @@ test_what_is_open_is_shown() {
 	ends TERM
 }
 
-test_many_may_read() {
-	start --read-only
+# The one that serves a guest has it: see the cases of guests.
+test_several_may_be_ready_for_a_disk() {
+	start
 	first=$pid
-	"$SHUNT" disk serve --socket-path "$WORK/t" --blk-file "$WORK/disk" --read-only \
-		>"$WORK/out2" 2>"$WORK/err2" &
+	"$SHUNT" disk serve --socket-path "$WORK/t" --blk-file "$WORK/disk" >"$WORK/out2" \
+		2>"$WORK/err2" &
 	pid=$!
 	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
+	works flock -n "$WORK/disk" true
 	kill -TERM "$first"
 	wait "$first"
+	: >"$WORK/out"
 	ends TERM
 	[ ! -s "$WORK/err2" ] || fail "said: $(cat "$WORK/err2")"
-}
-
-# Nobody who is killed can hold on to it by having it open.
-test_it_waits_only_for_those_who_claim() {
-	exec 9<>"$WORK/disk"
-	start
-	ends TERM
-	exec 9>&-
 }
 
 truncate -s 16M "$WORK/disk"

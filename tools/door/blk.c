@@ -11,6 +11,11 @@
  * What was taken from a ring when the device goes away, be it that its process was killed, has been
  * returned once it is gone (Documentation/architecture.rst): the used index tells the next back end
  * all. Packed rings have none, and are not offered.
+ *
+ * Nobody else may begin before that. So while rings run there is a lock (flock) on the open file of
+ * the disk, which the vhost device keeps open until it has returned everything, whoever else is
+ * killed. Rings whose lock somebody else has do not start, and are tried again. A disk without
+ * running rings is free for others: for the VMM that a guest migrates to.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -18,6 +23,7 @@
 #include <linux/virtio_ring.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "blk.h"
 #include "uapi/shunt.h"
@@ -47,18 +53,52 @@ static enum status blk_set_features(struct door *door, struct failure *why)
 	return ST_OK;
 }
 
+static bool blk_ready(struct door *door, struct failure *why)
+{
+	struct door_blk *blk = door->self;
+
+	if (!blk->claimed)
+		blk->claimed = !door->kernel->lock(door->kernel->self, blk->disk,
+						   blk->read_only ? LOCK_SH : LOCK_EX);
+	if (!blk->claimed && !blk->told)
+		failed(why, ST_DISK_BUSY, "another process has the disk: waiting for it");
+	blk->told = !blk->claimed;
+	return blk->claimed;
+}
+
+/* Unlocking cannot fail, nor could anything be done about it. */
+static void let_go(struct door *door)
+{
+	struct door_blk *blk = door->self;
+
+	if (blk->claimed)
+		door->kernel->lock(door->kernel->self, blk->disk, LOCK_UN);
+	blk->claimed = false;
+}
+
 static enum status blk_bind(struct door *door, unsigned int ring, bool run, struct failure *why)
 {
-	const struct door_blk *blk = door->self;
+	struct door_blk *blk = door->self;
 	struct vhost_vring_file file = { .fd = run ? blk->disk : -1 };
+	enum status status = door_control(door, ring, VHOST_BLK_SET_BACKEND,
+					  "VHOST_BLK_SET_BACKEND", &file, why);
 
-	return door_control(door, ring, VHOST_BLK_SET_BACKEND, "VHOST_BLK_SET_BACKEND", &file, why);
+	if (status)
+		return status;
+	blk->running += run ? 1 : -1u;
+	if (!blk->running)
+		let_go(door);
+	return ST_OK;
 }
 
 static enum status blk_released(struct door *door, struct failure *why)
 {
-	(void)door;
+	struct door_blk *blk = door->self;
+
 	(void)why;
+	blk->running = 0;
+	blk->told = false;
+	let_go(door);
 	return ST_OK;
 }
 
@@ -122,6 +162,7 @@ const struct backend door_blk_backend = {
 		       BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_IN_ORDER),
 	.offer = blk_offer,
 	.set_features = blk_set_features,
+	.ready = blk_ready,
 	.bind = blk_bind,
 	.released = blk_released,
 	.config = blk_config,

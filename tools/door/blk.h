@@ -8,9 +8,20 @@
 /**
  * struct door_blk - what struct door's @self is for a disk
  * @disk: the open file or block device that is served; SHUNT_BLK_SET_DISK was done with it
+ * @read_only: others may read it at the same time
+ *
+ * The rest is the door's.
+ *
+ * @claimed: it has the lock on @disk
+ * @told: that it waits for the lock was said
+ * @running: rings that run
  */
 struct door_blk {
 	int disk;
+	bool read_only;
+	bool claimed;
+	bool told;
+	unsigned int running;
 };
 
 /**

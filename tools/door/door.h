@@ -85,6 +85,7 @@ struct backend;
  * @log_size: its bytes
  * @log_fd: the eventfd that says that it was written to, or -1
  * @channel: the socket for what the back end asks, or -1; written to only
+ * @waiting: a ring would run, but the back end is not ready: door_retry()
  * @kernel_acked: what the vhost devices have been told to do
  * @rings: the rings
  */
@@ -112,6 +113,7 @@ struct door {
 	uint64_t log_size;
 	int log_fd;
 	int channel;
+	bool waiting;
 	uint64_t kernel_acked;
 	struct door_ring rings[DOOR_RINGS_MAX];
 };
@@ -125,6 +127,8 @@ struct door {
  * @kernel_mask: features that are passed on from the vhost device
  * @offer: features that it has beside the vhost device's
  * @set_features: the front end has acknowledged these; none, when a connection begins
+ * @ready: whether a ring can be run now; if not, it is asked again some time later, and @why may be
+ *	filled in with something to be told; may be missing
  * @bind: let the kernel run a ring (ring number of the device), or stop it
  * @released: the kernel has let go of all rings at once, without @bind
  * @config: fill in @size bytes of configuration from @offset
@@ -145,6 +149,7 @@ struct backend {
 	uint64_t kernel_mask;
 	uint64_t (*offer)(struct door *door);
 	enum status (*set_features)(struct door *door, struct failure *why);
+	bool (*ready)(struct door *door, struct failure *why);
 	enum status (*bind)(struct door *door, unsigned int ring, bool run, struct failure *why);
 	enum status (*released)(struct door *door, struct failure *why);
 	enum status (*config)(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,
@@ -199,6 +204,15 @@ enum status door_receive(struct door *door, struct vu_message *message, bool *re
  * @door: the device; its @event can be read
  */
 void door_event(struct door *door);
+
+/**
+ * door_retry() - start the rings that could not be started before
+ * @door: the device, which is @waiting
+ * @why: filled in on failure, and where there is something to be told
+ *
+ * Return: ST_OK, or what ends the connection.
+ */
+enum status door_retry(struct door *door, struct failure *why);
 
 /**
  * message_check() - the one validator: see that a message may come, now, in this form

@@ -14,6 +14,7 @@
  * - process_vm_readv of itself: reading an index that may not be there without a signal;
  * - ioctl: the requests that are named below and by the back end;
  * - write: log lines, frames to the TAP, and an interrupt when a ring starts;
+ * - flock: of a disk;
  * - read of the eventfd that tells of another configuration, and shutdown of one direction of the
  * channel for that: only where there is one;
  * - alarm, and clock_gettime, where the kernel does not answer it without a call;
@@ -53,6 +54,7 @@ static const int calls[] = {
 	SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(gettid),	   SCMP_SYS(getpid),
 	SCMP_SYS(futex),	   SCMP_SYS(clock_gettime),
+	SCMP_SYS(flock),
 };
 
 /* What every back end asks of its vhost device. */

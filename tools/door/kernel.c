@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The real kernel, behind struct kernel. */
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -26,8 +27,15 @@ static long real_inject(void *self, int fd, const void *frame, size_t size)
 	return write(fd, frame, size);
 }
 
+static int real_lock(void *self, int fd, int operation)
+{
+	(void)self;
+	return flock(fd, operation | LOCK_NB);
+}
+
 const struct kernel kernel_real = {
 	.control = real_control,
 	.peek = real_peek,
 	.inject = real_inject,
+	.lock = real_lock,
 };

@@ -12,6 +12,9 @@
  * of known size and at known addresses, and while there is a log if it is to be logged: QEMU sends
  * that after the kick. ring_update() makes that so after each message.
  *
+ * A back end that is not ready then, because another process still has what it needs, is asked
+ * again (door_retry()) until it is, or the ring is stopped.
+ *
  * A ring that is started but disabled is not looked at. The specification would have a network
  * device go on emptying its transmit ring; drivers do not fill rings that are disabled.
  *
@@ -209,8 +212,11 @@ enum status ring_update(struct door *door, unsigned int ring, struct failure *wh
 		     door->features >> VHOST_F_LOG_ALL & 1 && !door->log.start;
 	bool wanted = r->started && enabled && r->num && r->addressed && !waits;
 
-	if (wanted && !r->running)
-		return ring_start(door, ring, why);
+	if (wanted && !r->running) {
+		if (!door->backend->ready || door->backend->ready(door, why))
+			return ring_start(door, ring, why);
+		door->waiting = true;
+	}
 	if (!wanted && r->running)
 		return ring_stop(door, ring, why);
 	return ST_OK;

@@ -30,6 +30,9 @@
 
 #define END_S 5
 
+/* How often a door that waits is looked after. */
+#define RETRY_NS 50000000
+
 static volatile sig_atomic_t ending;
 
 static void on_signal(int number)
@@ -57,25 +60,26 @@ enum status signals_prepare(struct failure *why)
 }
 
 /*
- * Wait until something can be read from @fd, or from @event if that is not -1. False: a signal says
- * that it is over.
+ * Wait until something can be read from @fd, or from @event if that is not -1, or for RETRY_NS at
+ * most if @shortly. False: a signal says that it is over.
  */
-static bool wait_for(int fd, int event, bool *happened)
+static bool wait_for(int fd, int event, bool shortly, bool *happened)
 {
+	const struct timespec retry = { .tv_nsec = RETRY_NS };
 	struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = event, .events = POLLIN } };
 	sigset_t none, ends;
-	int ready = 0;
+	int ready = -1;
 
 	sigemptyset(&none);
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
-	while (!ending && ready <= 0)
-		ready = ppoll(fds, 2, NULL, &none);
+	while (!ending && ready < 0)
+		ready = ppoll(fds, 2, shortly ? &retry : NULL, &none);
 	/* Where there is always something to be read, ppoll() lets no signal in. */
 	sigprocmask(SIG_UNBLOCK, &ends, NULL);
-	*happened = fds[1].revents;
+	*happened = ready > 0 && fds[1].revents;
 	return !ending;
 }
 
@@ -211,12 +215,21 @@ static enum status connection(struct door *door, int fd, void (*say)(const struc
 	bool over = false, event;
 
 	message_init(&message);
-	while (!status && !over && wait_for(fd, door->event, &event)) {
+	while (!status && !over && wait_for(fd, door->event, door->waiting, &event)) {
 		struct failure refused;
 		bool reply;
 
 		if (event)
 			door_event(door);
+		if (door->waiting) {
+			status = door_retry(door, &refused);
+			if (status) {
+				*why = refused;
+				continue;
+			}
+			if (refused.status)
+				say_some(say, &refused);
+		}
 		switch (wire_receive(fd, &message, why)) {
 		case WIRE_MORE:
 			continue;
@@ -258,7 +271,7 @@ enum status serve(struct door *door, const struct door_socket *socket,
 {
 	bool event;
 
-	while (wait_for(socket->fd, -1, &event)) {
+	while (wait_for(socket->fd, -1, false, &event)) {
 		struct failure ended;
 		enum status status;
 		int fd = socket->fd;

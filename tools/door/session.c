@@ -142,6 +142,7 @@ static void forget_connection(struct door *door)
 	door->protocol = 0;
 	door->owned = false;
 	door->status = 0;
+	door->waiting = false;
 	door->kernel_acked = 0;
 }
 
@@ -199,6 +200,17 @@ enum status door_update(struct door *door, struct failure *why)
 
 	if (!status)
 		status = rings_push_addr(door, why);
+	for (unsigned int i = 0; !status && i < door->ring_count; i++)
+		status = ring_update(door, i, why);
+	return status;
+}
+
+enum status door_retry(struct door *door, struct failure *why)
+{
+	enum status status = ST_OK;
+
+	why->status = ST_OK;
+	door->waiting = false;
 	for (unsigned int i = 0; !status && i < door->ring_count; i++)
 		status = ring_update(door, i, why);
 	return status;

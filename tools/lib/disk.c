@@ -3,18 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "disk.h"
 #include "uapi/shunt.h"
-
-/* The kernel gives up requests of a device that was closed after a minute. */
-#define CLAIM_S 90
-#define CLAIM_STEP_NS 100000000
 
 _Static_assert(DISK_QUEUES_MAX == SHUNT_BLK_QUEUES_MAX, "the kernel's");
 _Static_assert(DISK_SERIAL_MAX == SHUNT_BLK_SERIAL, "the kernel's");
@@ -65,28 +59,6 @@ static enum status open_file(const struct disk_wish *wish, int *fd, struct failu
 	return *fd < 0 ? open_failed(wish->path, errno, ST_NO_DISK, why) : ST_OK;
 }
 
-static enum status claim(const struct disk_wish *wish, int fd, void (*waiting)(const char *path),
-			 struct failure *why)
-{
-	const int lock = (wish->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
-	const struct timespec step = { .tv_nsec = CLAIM_STEP_NS };
-	const unsigned int tries = CLAIM_S * (1000000000 / CLAIM_STEP_NS);
-
-	for (unsigned int i = 0; flock(fd, lock); i++) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EWOULDBLOCK)
-			return failed(why, ST_SYSTEM, "%s: flock: %s", wish->path, strerror(errno));
-		if (i == tries)
-			return failed(why, ST_DISK_BUSY, "%s: another process has had it for %d s",
-				      wish->path, CLAIM_S);
-		if (!i && waiting)
-			waiting(wish->path);
-		nanosleep(&step, NULL);
-	}
-	return ST_OK;
-}
-
 static enum status open_device(const char *path, int *fd, struct failure *why)
 {
 	struct stat st;
@@ -126,8 +98,7 @@ static enum status set_disk(const struct disk_wish *wish, const struct disk *dis
 	}
 }
 
-enum status disk_open(const struct disk_wish *wish, struct disk *disk,
-		      void (*waiting)(const char *path), struct failure *why)
+enum status disk_open(const struct disk_wish *wish, struct disk *disk, struct failure *why)
 {
 	enum status status = ST_OK;
 
@@ -141,8 +112,6 @@ enum status disk_open(const struct disk_wish *wish, struct disk *disk,
 	status = open_device(wish->device, &disk->vhost, why);
 	if (!status)
 		status = open_file(wish, &disk->file, why);
-	if (!status)
-		status = claim(wish, disk->file, waiting, why);
 	return status ? status : set_disk(wish, disk, why);
 }
 

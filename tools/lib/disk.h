@@ -49,23 +49,17 @@ struct disk {
 };
 
 /**
- * disk_open() - open a disk, claim it, and have a vhost device serve it
+ * disk_open() - open a disk, and have a vhost device serve it
  * @wish: what
  * @disk: filled in, also where it fails: disk_close() it. Both descriptors are close-on-exec
- * @waiting: called once if the disk is in use and is waited for; may be NULL
  * @why: filled in on failure
- *
- * The claim is a lock as of flock(2), shared if read-only. It is the open file's, which the vhost
- * device keeps until all requests have been returned: so what is left of a server that was killed
- * cannot write any more once the next one has the claim. It is waited for, longer than that takes.
  *
  * Opening takes no ownership: the process that will run the device does that (VHOST_SET_OWNER).
  *
  * Return: ST_OK, ST_NUMBER, ST_NO_DEVICE, ST_NOT_VHOST, ST_PRIVILEGE, ST_NO_DISK, ST_NOT_DISK,
- * ST_DISK_BUSY, ST_QUEUES (no more files allowed) or ST_SYSTEM.
+ * ST_DISK_BUSY (the host swaps to it), ST_QUEUES (no more files allowed) or ST_SYSTEM.
  */
-enum status disk_open(const struct disk_wish *wish, struct disk *disk,
-		      void (*waiting)(const char *path), struct failure *why);
+enum status disk_open(const struct disk_wish *wish, struct disk *disk, struct failure *why);
 
 /**
  * disk_close() - close a disk and its device

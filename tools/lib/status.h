@@ -28,7 +28,7 @@
  * @ST_PEER: the front end broke the vhost-user protocol, or went away within a message
  * @ST_NO_DISK: the disk is not there, or cannot be opened
  * @ST_NOT_DISK: the path is neither a block device nor a file
- * @ST_DISK_BUSY: somebody else uses the disk
+ * @ST_DISK_BUSY: somebody else uses the disk, or the host does
  * @ST_CMD_CANNOT: the command exists and cannot be run
  * @ST_CMD_MISSING: the command was not found
  * @ST_COUNT: number of values, not a status

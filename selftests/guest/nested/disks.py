@@ -92,7 +92,7 @@ class DiskBench:
         self._guest = None
         self.backing = Backing(kind)
         self.file = self.backing.path
-        self.door = None
+        self.door = self._old_door = None
         self._read_only = False
 
     def __enter__(self):
@@ -121,17 +121,35 @@ class DiskBench:
         self.drop()
         self._read_only = read_only
         if self.by_door:
-            self.door = Server('disk serve', '--blk-file', self.file, '--serial', SERIAL,
-                               '--queues', str(QUEUES),
-                               *(('--read-only',) if read_only else ()))
-            self.door.start()
+            self.door = self._make_door()
         return self._boot()
+
+    def _make_door(self):
+        door = Server('disk serve', '--blk-file', self.file, '--serial', SERIAL,
+                      '--queues', str(QUEUES), *(('--read-only',) if self._read_only else ()))
+        door.start()
+        return door
 
     def _boot(self):
         self._guest = Guest([], qemu_args=self._qemu_args(), shared=self.by_door)
         self._guest.boot()
         self.settle()
         return self._guest
+
+    def another(self, incoming):
+        """Another guest with this disk, behind a door of its own; to be adopted."""
+        self._old_door = self.door
+        if self.by_door:
+            self.door = self._make_door()
+        return Guest([], qemu_args=self._qemu_args(), shared=self.by_door, incoming=incoming)
+
+    def adopt(self, guest):
+        """Have another guest instead of this one."""
+        self._guest.__exit__(None, None, None)
+        self._guest = guest
+        if self._old_door:
+            door, self._old_door = self._old_door, None
+            door.close()
 
     def replace_vmm(self):
         """Kill the VMM, and boot another one with the same door."""
@@ -278,6 +296,58 @@ def door_ends_by_sigterm(bench):
     return _end(job)
 
 
+def has_the_disk_alone(bench):
+    """Nobody else can lock the disk while its guest runs; and the guest waits for who has it."""
+    guest = bench.guest()
+    command = ('flock', '--nonblock', bench.file, 'true')
+    job = guest.line.start(f'exec disk load {DISK} {AREA} {THREADS}')
+    _go_on(job)
+    check(subprocess.run(command, check=False).returncode == 1, 'the disk is not locked')
+    guest.qmp.run('stop')
+    # pylint: disable=consider-using-with
+    other = subprocess.Popen(('flock', '--nonblock', bench.file, 'cat'), stdin=subprocess.PIPE)
+    try:
+        time.sleep(1)
+        check(other.poll() is None, 'a guest that is stopped keeps the disk')
+        guest.qmp.run('cont')
+        end, said = time.monotonic() + 60, ''
+        while 'another process has the disk' not in said:
+            check(time.monotonic() < end, f'the door does not wait, and says: {said}')
+            said += bench.door.said()
+            time.sleep(0.1)
+        before = _done(job)
+        guest.line.hello()
+        # Those that the VMM had told of already.
+        job_done = _done(job) - before
+        check(job_done < 50, f'{job_done} requests were served meanwhile')
+    finally:
+        other.communicate(b'')
+    _go_on(job)
+    check(not bench.door.said(), 'the door has more to say')
+    return _end(job)
+
+
+def live_migration(bench):
+    """A guest moves to another VMM, with another door on the same disk, under load."""
+    source = bench.guest()
+    job = source.line.start(f'exec disk load {DISK} {AREA} {THREADS}')
+    _go_on(job)
+    target = bench.another(incoming=True)
+    try:
+        target.start()
+        source.qmp.run('migrate-set-parameters', max_bandwidth=64 << 20, downtime_limit=20000)
+        source.qmp.run('migrate', uri=target.incoming())
+        info = source.wait_migration(lambda info: info['status'] == 'completed')
+        source.move_line(target)
+    except BaseException:
+        bench.adopt(target)
+        raise
+    bench.adopt(target)
+    target.line.hello()
+    _go_on(job, 2)
+    return f"{_end(job)}, {info['ram']['dirty-sync-count']} passes over memory"
+
+
 def jail(bench):
     """While it serves, the door has no privilege and a filter, and little is open."""
     bench.guest()
@@ -380,5 +450,5 @@ def vmm_comes_back(bench):
 # For whoever serves the disk; for the door; and what of the latter does not depend on the disk.
 COMMON = (is_as_said, both_sides_see_the_same, load, trims, file_system, grows, read_only)
 ONCE = (jail, no_system_calls_by_requests)
-CASES = COMMON[:4] + ONCE + (door_killed_under_load, door_ends_by_sigterm,
-                             vmm_comes_back) + COMMON[4:]
+CASES = COMMON[:4] + ONCE + (has_the_disk_alone, door_killed_under_load, door_ends_by_sigterm,
+                             live_migration, vmm_comes_back) + COMMON[4:]
