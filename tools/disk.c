@@ -6,7 +6,8 @@
 
 static const struct verb verbs[] = {
 	{ "serve",
-	  "--blk-file PATH [--read-only] [--serial TEXT] [--queues N]\n"
+	  "--blk-file PATH [--read-only] [--incoming] [--serial TEXT]\n"
+	  "      [--queues N]\n"
 	  "      --socket-path PATH | --fd FD [--print-capabilities]\n"
 	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]\n"
 	  "      [--device PATH]",

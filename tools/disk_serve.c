@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -36,6 +37,9 @@ static enum status take_option(struct serve_wish *wish, int option, struct failu
 	case 'r':
 		wish->disk.read_only = true;
 		return ST_OK;
+	case 'i':
+		wish->disk.incoming = true;
+		return ST_OK;
 	case 'n':
 		wish->disk.serial = optarg;
 		return ST_OK;
@@ -56,6 +60,7 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 		SERVING_WISH_OPTIONS,
 		{ "blk-file", required_argument, NULL, 'b' },
 		{ "read-only", no_argument, NULL, 'r' },
+		{ "incoming", no_argument, NULL, 'i' },
 		{ "serial", required_argument, NULL, 'n' },
 		{ "queues", required_argument, NULL, 'q' },
 		{ "device", required_argument, NULL, 'd' },
@@ -84,6 +89,11 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 	if (!wish->disk.path)
 		return failed(why, ST_USAGE, "disk serve: --blk-file is needed");
 	return serving_wish_check(&wish->serving, "disk serve", why);
+}
+
+static void waiting(const char *path)
+{
+	fprintf(stderr, "shunt: %s: waiting for another process to let go of it\n", path);
 }
 
 /* With all that is needed open: lock up, and serve. */
@@ -140,7 +150,7 @@ int disk_serve(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = fill_standard_fds(&why);
 	if (!status)
-		status = disk_open(&wish.disk, &disk, &why);
+		status = disk_open(&wish.disk, &disk, waiting, &why);
 	if (!status)
 		status = serving_open(&wish.serving, &serving, &why);
 	if (!status)

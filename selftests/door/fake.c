@@ -349,6 +349,8 @@ static int fake_lock(void *self, int fd, int operation)
 		return 0;
 	}
 	MUST(!fake->locked);
+	if (fake->no_locks)
+		return refuse(ENOLCK);
 	if (fake->foreign)
 		return refuse(EWOULDBLOCK);
 	fake->locked = operation;

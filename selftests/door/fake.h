@@ -62,6 +62,7 @@ struct fake_file {
  * @frame: what was sent from the TAP last
  * @calls: requests so far
  * @foreign: somebody else has the disk
+ * @no_locks: its file system knows no locks
  * @locked: LOCK_SH or LOCK_EX, as the door has it; 0: not
  */
 struct fake {
@@ -83,6 +84,7 @@ struct fake {
 	} frame;
 	unsigned int calls;
 	bool foreign;
+	bool no_locks;
 	int locked;
 };
 

@@ -5,8 +5,9 @@
  * DOC: Theory of Operation
  *
  * Which disk it is, and what it can do, is the device's since before the first connection. So
- * features and configuration are the kernel's, and asked for each time; what a guest may write is
- * one byte, whether there is a write cache.
+ * features and configuration are the kernel's, and asked for each time. That the guest may switch
+ * the write cache is not offered: no front end says again how it was when it reconnects, or when
+ * the guest has migrated, and the guest would go on without flushes.
  *
  * What was taken from a ring when the device goes away, be it that its process was killed, has been
  * returned once it is gone (Documentation/architecture.rst): the used index tells the next back end
@@ -21,17 +22,17 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "blk.h"
 #include "uapi/shunt.h"
 
 #define BIT(n) (1ULL << (n))
 
-/* Its place and size in the configuration (VIRTIO 1.2, 5.2.4). */
-#define WRITEBACK offsetof(struct virtio_blk_config, wce)
+/* Failures to get the lock until that is said: programs such as udev have it for a moment. */
+#define TELL_AFTER 20
 
 static int device(const struct door *door, unsigned long request, void *argument)
 {
@@ -53,17 +54,21 @@ static enum status blk_set_features(struct door *door, struct failure *why)
 	return ST_OK;
 }
 
-static bool blk_ready(struct door *door, struct failure *why)
+static enum status blk_ready(struct door *door, bool *is, struct failure *why)
 {
 	struct door_blk *blk = door->self;
 
 	if (!blk->claimed)
 		blk->claimed = !door->kernel->lock(door->kernel->self, blk->disk,
 						   blk->read_only ? LOCK_SH : LOCK_EX);
-	if (!blk->claimed && !blk->told)
+	*is = blk->claimed;
+	if (blk->claimed)
+		blk->tries = 0;
+	else if (errno != EWOULDBLOCK)
+		return failed(why, ST_SYSTEM, "flock: %s", strerror(errno));
+	else if (++blk->tries == TELL_AFTER)
 		failed(why, ST_DISK_BUSY, "another process has the disk: waiting for it");
-	blk->told = !blk->claimed;
-	return blk->claimed;
+	return ST_OK;
 }
 
 /* Unlocking cannot fail, nor could anything be done about it. */
@@ -80,6 +85,7 @@ static enum status blk_bind(struct door *door, unsigned int ring, bool run, stru
 {
 	struct door_blk *blk = door->self;
 	struct vhost_vring_file file = { .fd = run ? blk->disk : -1 };
+	const uint64_t once = 1;
 	enum status status = door_control(door, ring, VHOST_BLK_SET_BACKEND,
 					  "VHOST_BLK_SET_BACKEND", &file, why);
 
@@ -88,6 +94,9 @@ static enum status blk_bind(struct door *door, unsigned int ring, bool run, stru
 	blk->running += run ? 1 : -1u;
 	if (!blk->running)
 		let_go(door);
+	/* The front end may have missed what changed before; the eventfd has room. */
+	if (run && blk->running == 1 && write(door->event, &once, sizeof(once)) < 0)
+		return failed(why, ST_SYSTEM, "eventfd: %s", strerror(errno));
 	return ST_OK;
 }
 
@@ -97,7 +106,7 @@ static enum status blk_released(struct door *door, struct failure *why)
 
 	(void)why;
 	blk->running = 0;
-	blk->told = false;
+	blk->tries = 0;
 	let_go(door);
 	return ST_OK;
 }
@@ -118,22 +127,16 @@ static enum status blk_config(struct door *door, uint32_t offset, uint32_t size,
 	return ST_OK;
 }
 
-/* A migration brings all of it; what is not to be written is the same there, or not ours to say. */
+/* A modern driver may write nothing, and a migration brings what is said here anyway. */
 static enum status blk_set_config(struct door *door, uint32_t offset, uint32_t size,
 				  const uint8_t *bytes, bool migrating, struct failure *why)
 {
-	const bool has = offset <= WRITEBACK && size > WRITEBACK - offset;
-	uint32_t wce;
-
-	if (!migrating && (!has || size != 1))
-		return failed(why, ST_FEATURE,
-			      "configuration is not to be written (%u bytes at %u)", size, offset);
-	if (!has)
+	(void)door;
+	(void)bytes;
+	if (migrating)
 		return ST_OK;
-	wce = bytes[WRITEBACK - offset];
-	if (device(door, SHUNT_BLK_SET_WCE, &wce))
-		return failed(why, ST_FEATURE, "writeback is %u: %s", wce, strerror(errno));
-	return ST_OK;
+	return failed(why, ST_FEATURE, "configuration is not to be written (%u bytes at %u)", size,
+		      offset);
 }
 
 static enum status blk_watch(struct door *door, struct failure *why)
@@ -152,14 +155,13 @@ const struct backend door_blk_backend = {
 		    BIT(VU_P_BACKEND_REQ) | BIT(VU_P_CONFIG) | BIT(VU_P_RESET_DEVICE) |
 		    BIT(VU_P_CONFIGURE_MEM_SLOTS) | BIT(VU_P_STATUS),
 	/* For what is missing of the rings' features see door_net_backend. */
-	.kernel_mask = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
-		       BIT(VIRTIO_BLK_F_RO) | BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
-		       BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_CONFIG_WCE) |
-		       BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) |
-		       BIT(VIRTIO_BLK_F_WRITE_ZEROES) | BIT(VIRTIO_BLK_F_SECURE_ERASE) |
-		       BIT(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT(VHOST_F_LOG_ALL) |
-		       BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) |
-		       BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_IN_ORDER),
+	.kernel_mask =
+		BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_RO) |
+		BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_TOPOLOGY) |
+		BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) |
+		BIT(VIRTIO_BLK_F_SECURE_ERASE) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
+		BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
+		BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_IN_ORDER),
 	.offer = blk_offer,
 	.set_features = blk_set_features,
 	.ready = blk_ready,

@@ -13,14 +13,14 @@
  * The rest is the door's.
  *
  * @claimed: it has the lock on @disk
- * @told: that it waits for the lock was said
+ * @tries: how often it has not got it since
  * @running: rings that run
  */
 struct door_blk {
 	int disk;
 	bool read_only;
 	bool claimed;
-	bool told;
+	unsigned int tries;
 	unsigned int running;
 };
 

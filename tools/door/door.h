@@ -127,13 +127,13 @@ struct door {
  * @kernel_mask: features that are passed on from the vhost device
  * @offer: features that it has beside the vhost device's
  * @set_features: the front end has acknowledged these; none, when a connection begins
- * @ready: whether a ring can be run now; if not, it is asked again some time later, and @why may be
- *	filled in with something to be told; may be missing
+ * @ready: find out whether a ring can be run now; if not (*@is is false), it is asked again some
+ *	time later, and @why may be filled in with something to be told; may be missing
  * @bind: let the kernel run a ring (ring number of the device), or stop it
  * @released: the kernel has let go of all rings at once, without @bind
  * @config: fill in @size bytes of configuration from @offset
  * @set_config: the guest, or a migration (@migrating), writes configuration
- * @watch: have the device write @event when its configuration changes; a connection begins
+ * @watch: have the device write @event when its configuration changes, until the connection ends
  * @set_mtu: the MTU that the guest will use; ST_MTU if it cannot be
  * @send_rarp: tell the network that this address is here now
  *
@@ -149,7 +149,7 @@ struct backend {
 	uint64_t kernel_mask;
 	uint64_t (*offer)(struct door *door);
 	enum status (*set_features)(struct door *door, struct failure *why);
-	bool (*ready)(struct door *door, struct failure *why);
+	enum status (*ready)(struct door *door, bool *is, struct failure *why);
 	enum status (*bind)(struct door *door, unsigned int ring, bool run, struct failure *why);
 	enum status (*released)(struct door *door, struct failure *why);
 	enum status (*config)(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,

@@ -15,8 +15,8 @@
  * - ioctl: the requests that are named below and by the back end;
  * - write: log lines, frames to the TAP, and an interrupt when a ring starts;
  * - flock: of a disk;
- * - read of the eventfd that tells of another configuration, and shutdown of one direction of the
- * channel for that: only where there is one;
+ * - read of the eventfd that tells of another configuration, and getsockopt and shutdown, of one
+ * direction, of the channel for that: only where there is one;
  * - alarm, and clock_gettime, where the kernel does not answer it without a call;
  * - the end: exit, exit_group, rt_sigreturn, and what abort() does.
  *
@@ -142,6 +142,8 @@ static int add_rules(scmp_filter_ctx filter, const struct jail *jail)
 	if (!error && jail->event >= 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(shutdown), 1,
 					 SCMP_A1(SCMP_CMP_EQ, SHUT_RD));
+	if (!error && jail->event >= 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 0);
 	/* How a newer C library does fstat(). A path cannot be told from none here. */
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,

@@ -213,9 +213,15 @@ enum status ring_update(struct door *door, unsigned int ring, struct failure *wh
 	bool wanted = r->started && enabled && r->num && r->addressed && !waits;
 
 	if (wanted && !r->running) {
-		if (!door->backend->ready || door->backend->ready(door, why))
+		bool ready = true;
+		enum status status = ST_OK;
+
+		if (door->backend->ready)
+			status = door->backend->ready(door, &ready, why);
+		if (!status && ready)
 			return ring_start(door, ring, why);
 		door->waiting = true;
+		return status;
 	}
 	if (!wanted && r->running)
 		return ring_stop(door, ring, why);

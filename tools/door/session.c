@@ -69,8 +69,6 @@ static enum status begin(struct door *door, struct failure *why)
 	if (!status)
 		status = door_control_all(door, VHOST_SET_FEATURES, "VHOST_SET_FEATURES", &none,
 					  why);
-	if (!status && door->event >= 0)
-		status = door->backend->watch(door, why);
 	return status;
 }
 
@@ -308,20 +306,30 @@ static enum status on_net_set_mtu(struct door *door, struct vu_message *message,
 }
 
 /*
- * Nothing is ever read from the channel. That its other end cannot be written to any more is also
- * how the front end's own end of the connection would be found out, which may not be kept: see
- * serve.c.
+ * Whether a socket can be kept as the channel. Nothing is ever read from it; that its other end
+ * cannot be written to any more is also how the front end's own end of the connection would be
+ * found out, which may not be kept (see serve.c). Nor may that end wait in it, unread.
  */
+static bool fits_as_channel(int fd)
+{
+	struct iovec byte = { &(char){ 0 }, 1 };
+	struct msghdr message = { .msg_iov = &byte, .msg_iovlen = 1 };
+	socklen_t size = sizeof(int);
+	int domain;
+
+	return !getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) && domain == AF_UNIX &&
+	       !shutdown(fd, SHUT_RD) && !recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT);
+}
+
 static enum status on_set_backend_req_fd(struct door *door, struct vu_message *message,
 					 struct failure *why)
 {
 	close_channel(door);
 	door->channel = message_take_fd(message);
-	if (!shutdown(door->channel, SHUT_RD))
-		return ST_OK;
-	failed(why, ST_PEER, "its descriptor is no socket: %s", strerror(errno));
+	if (fits_as_channel(door->channel))
+		return door->backend->watch(door, why);
 	close_channel(door);
-	return ST_PEER;
+	return failed(why, ST_PEER, "not an empty UNIX socket");
 }
 
 void door_event(struct door *door)

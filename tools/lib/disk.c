@@ -3,12 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "disk.h"
 #include "uapi/shunt.h"
+
+/* The kernel gives up requests of a device that was closed after a minute. */
+#define WAIT_S 90
+#define STEPS 10 /* a second */
+#define STEP_NS (1000000000 / STEPS)
 
 _Static_assert(DISK_QUEUES_MAX == SHUNT_BLK_QUEUES_MAX, "the kernel's");
 _Static_assert(DISK_SERIAL_MAX == SHUNT_BLK_SERIAL, "the kernel's");
@@ -59,6 +66,33 @@ static enum status open_file(const struct disk_wish *wish, int *fd, struct failu
 	return *fd < 0 ? open_failed(wish->path, errno, ST_NO_DISK, why) : ST_OK;
 }
 
+/*
+ * See that nobody has the disk, waiting for one that is on its way out. The lock is the door's to
+ * take, when the guest begins.
+ */
+static enum status wait_until_free(const struct disk_wish *wish, int fd,
+				   void (*waiting)(const char *path), struct failure *why)
+{
+	const int lock = (wish->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
+	const struct timespec step = { .tv_nsec = STEP_NS };
+
+	for (unsigned int i = 0; flock(fd, lock); i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return failed(why, ST_SYSTEM, "%s: flock: %s", wish->path, strerror(errno));
+		/* That of a guest which is to come here. */
+		if (wish->incoming)
+			return ST_OK;
+		if (i == WAIT_S * STEPS)
+			return failed(why, ST_DISK_BUSY, "%s: another process has had it for %d s",
+				      wish->path, WAIT_S);
+		if (i == STEPS && waiting)
+			waiting(wish->path);
+		nanosleep(&step, NULL);
+	}
+	flock(fd, LOCK_UN);
+	return ST_OK;
+}
+
 static enum status open_device(const char *path, int *fd, struct failure *why)
 {
 	struct stat st;
@@ -98,7 +132,8 @@ static enum status set_disk(const struct disk_wish *wish, const struct disk *dis
 	}
 }
 
-enum status disk_open(const struct disk_wish *wish, struct disk *disk, struct failure *why)
+enum status disk_open(const struct disk_wish *wish, struct disk *disk,
+		      void (*waiting)(const char *path), struct failure *why)
 {
 	enum status status = ST_OK;
 
@@ -112,6 +147,8 @@ enum status disk_open(const struct disk_wish *wish, struct disk *disk, struct fa
 	status = open_device(wish->device, &disk->vhost, why);
 	if (!status)
 		status = open_file(wish, &disk->file, why);
+	if (!status)
+		status = wait_until_free(wish, disk->file, waiting, why);
 	return status ? status : set_disk(wish, disk, why);
 }
 

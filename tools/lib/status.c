@@ -34,7 +34,7 @@ const struct status_info status_table[] = {
 	[ST_PEER] = { 115, "peer", "the front end broke the vhost-user protocol" },
 	[ST_NO_DISK] = { 116, "no-disk", "no such disk, or it cannot be opened" },
 	[ST_NOT_DISK] = { 117, "not-disk", "neither a block device nor a file" },
-	[ST_DISK_BUSY] = { 118, "disk-busy", "the host itself uses the disk" },
+	[ST_DISK_BUSY] = { 118, "disk-busy", "another process, or the host itself, uses the disk" },
 	[ST_CMD_CANNOT] = { 126, "cannot-run", "the command was found and cannot be run" },
 	[ST_CMD_MISSING] = { 127, "not-found", "the command was not found" },
 };
