@@ -23,7 +23,7 @@ test_command_line_with_a_missing_part_is_101() {
 }
 
 test_unknown_words_are_101() {
-	refused 101 "$SHUNT" disk show
+	refused 101 "$SHUNT" frob show
 	refused 101 "$SHUNT" net frob
 	refused 101 "$SHUNT" --frob net show
 	refused 101 "$SHUNT" help frob
