@@ -20,3 +20,28 @@ enum status args_number(const char *option, const char *text, unsigned int *numb
 	*number = (unsigned int)value;
 	return ST_OK;
 }
+
+enum status args_options(const char *verb, int argc, char **argv, const struct option *options,
+			 enum status (*take)(void *wish, int option, const char *argument,
+					     struct failure *why),
+			 void *wish, struct failure *why)
+{
+	enum status status = ST_OK;
+	int option;
+
+	opterr = 0;
+	optind = 1;
+	while (!status && (option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
+		if (option == ':')
+			status = failed(why, ST_USAGE, "%s: %s needs an argument", verb,
+					argv[optind - 1]);
+		else if (option == '?')
+			status = failed(why, ST_USAGE, "%s: unknown option '%s': try 'shunt help'",
+					verb, argv[optind - 1]);
+		else
+			status = take(wish, option, optarg, why);
+	}
+	if (!status && optind < argc)
+		status = failed(why, ST_USAGE, "%s: '%s' is too much", verb, argv[optind]);
+	return status;
+}

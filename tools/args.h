@@ -3,6 +3,8 @@
 #ifndef SHUNT_ARGS_H
 #define SHUNT_ARGS_H
 
+#include <getopt.h>
+
 #include "lib/status.h"
 
 /**
@@ -16,5 +18,22 @@
  */
 enum status args_number(const char *option, const char *text, unsigned int *number,
 			struct failure *why);
+
+/**
+ * args_options() - take all options of a verb, and see that nothing else is there
+ * @verb: object and verb, for what is said
+ * @argc: words of the command line; argv[0] is the verb
+ * @argv: the words
+ * @options: as getopt_long() wants them
+ * @take: takes one by its letter and argument; returns ST_OK, or what is wrong with it
+ * @wish: for @take
+ * @why: filled in on failure
+ *
+ * Return: ST_OK, ST_USAGE, or what @take returned.
+ */
+enum status args_options(const char *verb, int argc, char **argv, const struct option *options,
+			 enum status (*take)(void *wish, int option, const char *argument,
+					     struct failure *why),
+			 void *wish, struct failure *why);
 
 #endif

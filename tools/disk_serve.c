@@ -9,7 +9,6 @@
  * what is not the disk's; who has the disk when, door/blk.c tells.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -28,11 +27,13 @@ struct serve_wish {
 	struct serving_wish serving;
 };
 
-static enum status take_option(struct serve_wish *wish, int option, struct failure *why)
+static enum status take_option(void *self, int option, const char *argument, struct failure *why)
 {
+	struct serve_wish *wish = self;
+
 	switch (option) {
 	case 'b':
-		wish->disk.path = optarg;
+		wish->disk.path = argument;
 		return ST_OK;
 	case 'r':
 		wish->disk.read_only = true;
@@ -41,15 +42,15 @@ static enum status take_option(struct serve_wish *wish, int option, struct failu
 		wish->disk.incoming = true;
 		return ST_OK;
 	case 'n':
-		wish->disk.serial = optarg;
+		wish->disk.serial = argument;
 		return ST_OK;
 	case 'q':
-		return args_number("--queues", optarg, &wish->disk.queues, why);
+		return args_number("--queues", argument, &wish->disk.queues, why);
 	case 'd':
-		wish->disk.device = optarg;
+		wish->disk.device = argument;
 		return ST_OK;
 	default:
-		return serving_wish_option(&wish->serving, option, optarg, why);
+		return serving_wish_option(&wish->serving, option, argument, why);
 	}
 }
 
@@ -66,26 +67,11 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 		{ "device", required_argument, NULL, 'd' },
 		{ 0 },
 	};
-	enum status status = ST_OK;
-	int option;
+	enum status status =
+		args_options("disk serve", argc, argv, options, take_option, wish, why);
 
-	opterr = 0;
-	optind = 1;
-	while (!status && (option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
-		if (option == ':')
-			status = failed(why, ST_USAGE, "disk serve: %s needs an argument",
-					argv[optind - 1]);
-		else if (option == '?')
-			status = failed(why, ST_USAGE,
-					"disk serve: unknown option '%s': try 'shunt disk help'",
-					argv[optind - 1]);
-		else
-			status = take_option(wish, option, why);
-	}
 	if (status)
 		return status;
-	if (optind < argc)
-		return failed(why, ST_USAGE, "disk serve: '%s' is too much", argv[optind]);
 	if (!wish->disk.path)
 		return failed(why, ST_USAGE, "disk serve: --blk-file is needed");
 	return serving_wish_check(&wish->serving, "disk serve", why);

@@ -9,11 +9,11 @@
  * end (door/serve.c). The TAP lives as long as the process does, so front ends come and go while
  * the host's end of the network stays as it is. serving.c has what is not the network's.
  */
-#include <getopt.h>
 #include <linux/if_tun.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "args.h"
 #include "cmd.h"
 #include "door/net.h"
 #include "lib/vhostdev.h"
@@ -46,15 +46,17 @@ static enum status parse_mac(const char *text, uint8_t mac[6], struct failure *w
 	return ST_OK;
 }
 
-static enum status take_option(struct serve_wish *wish, int option, struct failure *why)
+static enum status take_option(void *self, int option, const char *argument, struct failure *why)
 {
+	struct serve_wish *wish = self;
+
 	if (option == 'a') {
-		wish->mac = optarg;
+		wish->mac = argument;
 		return ST_OK;
 	}
 	if (strchr("sfouw", option))
-		return serving_wish_option(&wish->serving, option, optarg, why);
-	return net_wish_option(&wish->net, option, optarg, why);
+		return serving_wish_option(&wish->serving, option, argument, why);
+	return net_wish_option(&wish->net, option, argument, why);
 }
 
 static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
@@ -66,26 +68,10 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 		{ "mac", required_argument, NULL, 'a' },
 		{ 0 },
 	};
-	enum status status = ST_OK;
-	int option;
+	enum status status = args_options("net serve", argc, argv, options, take_option, wish, why);
 
-	opterr = 0;
-	optind = 1;
-	while (!status && (option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
-		if (option == ':')
-			status = failed(why, ST_USAGE, "net serve: %s needs an argument",
-					argv[optind - 1]);
-		else if (option == '?')
-			status = failed(why, ST_USAGE,
-					"net serve: unknown option '%s': try 'shunt net help'",
-					argv[optind - 1]);
-		else
-			status = take_option(wish, option, why);
-	}
 	if (status)
 		return status;
-	if (optind < argc)
-		return failed(why, ST_USAGE, "net serve: '%s' is too much", argv[optind]);
 	status = serving_wish_check(&wish->serving, "net serve", why);
 	if (status)
 		return status;

@@ -127,18 +127,6 @@ static enum status blk_config(struct door *door, uint32_t offset, uint32_t size,
 	return ST_OK;
 }
 
-/* A modern driver may write nothing, and a migration brings what is said here anyway. */
-static enum status blk_set_config(struct door *door, uint32_t offset, uint32_t size,
-				  const uint8_t *bytes, bool migrating, struct failure *why)
-{
-	(void)door;
-	(void)bytes;
-	if (migrating)
-		return ST_OK;
-	return failed(why, ST_FEATURE, "configuration is not to be written (%u bytes at %u)", size,
-		      offset);
-}
-
 static enum status blk_watch(struct door *door, struct failure *why)
 {
 	int event = door->event;
@@ -168,6 +156,5 @@ const struct backend door_blk_backend = {
 	.bind = blk_bind,
 	.released = blk_released,
 	.config = blk_config,
-	.set_config = blk_set_config,
 	.watch = blk_watch,
 };

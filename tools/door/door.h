@@ -132,7 +132,6 @@ struct door {
  * @bind: let the kernel run a ring (ring number of the device), or stop it
  * @released: the kernel has let go of all rings at once, without @bind
  * @config: fill in @size bytes of configuration from @offset
- * @set_config: the guest, or a migration (@migrating), writes configuration
  * @watch: have the device write @event when its configuration changes, until the connection ends
  * @set_mtu: the MTU that the guest will use; ST_MTU if it cannot be
  * @send_rarp: tell the network that this address is here now
@@ -154,8 +153,6 @@ struct backend {
 	enum status (*released)(struct door *door, struct failure *why);
 	enum status (*config)(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,
 			      struct failure *why);
-	enum status (*set_config)(struct door *door, uint32_t offset, uint32_t size,
-				  const uint8_t *bytes, bool migrating, struct failure *why);
 	enum status (*watch)(struct door *door, struct failure *why);
 	enum status (*set_mtu)(struct door *door, uint64_t mtu, struct failure *why);
 	enum status (*send_rarp)(struct door *door, const uint8_t mac[6], struct failure *why);

@@ -212,18 +212,6 @@ static enum status net_config(struct door *door, uint32_t offset, uint32_t size,
 	return ST_OK;
 }
 
-/* A modern driver may write nothing, and a migration brings what is said here anyway. */
-static enum status net_set_config(struct door *door, uint32_t offset, uint32_t size,
-				  const uint8_t *bytes, bool migrating, struct failure *why)
-{
-	(void)door;
-	(void)bytes;
-	if (migrating)
-		return ST_OK;
-	return failed(why, ST_FEATURE, "configuration is not to be written (%u bytes at %u)", size,
-		      offset);
-}
-
 static enum status net_set_mtu(struct door *door, uint64_t mtu, struct failure *why)
 {
 	const struct door_net *net = door->self;
@@ -305,7 +293,6 @@ const struct backend door_net_backend = {
 	.bind = net_bind,
 	.released = net_released,
 	.config = net_config,
-	.set_config = net_set_config,
 	.set_mtu = net_set_mtu,
 	.send_rarp = net_send_rarp,
 };

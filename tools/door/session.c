@@ -364,14 +364,18 @@ static enum status on_get_config(struct door *door, struct vu_message *message, 
 	return ST_OK;
 }
 
+/* Drivers of neither device may write, and a migration brings what is said here anyway. */
 static enum status on_set_config(struct door *door, struct vu_message *message, struct failure *why)
 {
 	uint32_t flags = message->body.config.flags;
 
+	(void)door;
 	if (flags > 1)
 		return failed(why, ST_PEER, "SET_CONFIG with flags %#x", flags);
-	return door->backend->set_config(door, config_offset(message), message->body.config.size,
-					 message->body.config.bytes, flags, why);
+	if (flags == 1)
+		return ST_OK;
+	return failed(why, ST_FEATURE, "configuration is not to be written (%u bytes at %u)",
+		      message->body.config.size, config_offset(message));
 }
 
 static enum status on_reset_device(struct door *door, struct vu_message *message,
