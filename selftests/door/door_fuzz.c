@@ -136,8 +136,6 @@ static uint32_t usual_size(uint32_t request, uint8_t count)
 		return 16;
 	case VU_SET_MEM_TABLE:
 		return VU_TABLE_HEAD + 32u * count;
-	case VU_SET_BACKEND_REQ_FD:
-		return 0;
 	case VU_GET_CONFIG:
 	case VU_SET_CONFIG:
 		return VU_CONFIG_HEAD + count;

@@ -6,28 +6,11 @@
 # it is not for here.
 
 . "$(dirname "$0")/ktap.sh"
+. "$(dirname "$0")/serving.sh"
 
-# start ARGUMENTS...: begin to serve $WORK/disk; $pid. It is in its jail when this returns.
+# start ARGUMENTS...: begin to serve $WORK/disk; see serve.
 start() {
-	"$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK/disk" "$@" >"$WORK/out" \
-		2>"$WORK/err" &
-	pid=$!
-	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
-}
-
-# ends SIGNAL: it ends by it, with status 0, and has said nothing.
-ends() {
-	kill "-$1" "$pid"
-	code=0
-	wait "$pid" || code=$?
-	[ "$code" -eq 0 ] || fail "exit code $code by SIG$1: $(cat "$WORK/err")"
-	cat "$WORK/out" "$WORK/err" >"$WORK/said"
-	[ ! -s "$WORK/said" ] || fail "said: $(cat "$WORK/said")"
-}
-
-# field NAME: its value in the JSON object on standard input.
-field() {
-	python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+	serve disk --blk-file "$WORK/disk" "$@"
 }
 
 is_locked() {
@@ -117,7 +100,6 @@ test_what_is_open_is_shown() {
 	works "$SHUNT" disk show
 	[ "$(grep -c " $pid *shunt " "$WORK/out")" -eq 3 ] || fail "$(cat "$WORK/out")"
 	works "$SHUNT" disk show -j
-	cp "$WORK/out" "$WORK/json"
 	works python3 "$TOP/selftests/tools/compare_fdinfo.py" "$SHUNT" "$pid" 1 disk
 	works "$SHUNT" net show -j
 	! grep -q '"blk"' "$WORK/out" || fail 'it is taken for a network device'
@@ -149,7 +131,7 @@ test_who_has_the_disk_is_waited_for() {
 	ends TERM
 }
 
-test_several_may_be_ready_for_a_disk() {
+test_a_disk_without_a_guest_is_not_locked() {
 	start
 	works flock -n "$WORK/disk" true
 	: >"$WORK/out"

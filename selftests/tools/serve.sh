@@ -6,30 +6,13 @@
 # with a VMM is not for here.
 
 . "$(dirname "$0")/ktap.sh"
+. "$(dirname "$0")/serving.sh"
 
 BR=ttbr0
 
-# start ARGUMENTS...: begin to serve; $pid. It is in its jail when this returns.
+# start ARGUMENTS...: begin to serve; see serve.
 start() {
-	"$SHUNT" net serve --device "$SHUNT_DEV" --socket-path "$WORK/s" "$@" >"$WORK/out" \
-		2>"$WORK/err" &
-	pid=$!
-	wait_for grep -q '^Seccomp:[[:space:]]*2' "/proc/$pid/status"
-}
-
-# ends SIGNAL: it ends by it, with status 0, and has said nothing; its TAP has gone.
-ends() {
-	kill "-$1" "$pid"
-	code=0
-	wait "$pid" || code=$?
-	[ "$code" -eq 0 ] || fail "exit code $code by SIG$1: $(cat "$WORK/err")"
-	cat "$WORK/out" "$WORK/err" >"$WORK/said"
-	[ ! -s "$WORK/said" ] || fail "said: $(cat "$WORK/said")"
-}
-
-# field NAME: its value in the JSON object on standard input.
-field() {
-	python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"
+	serve net --device "$SHUNT_DEV" "$@"
 }
 
 test_capabilities_are_printed_as_JSON() {

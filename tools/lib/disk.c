@@ -11,6 +11,7 @@
 
 #include "disk.h"
 #include "uapi/shunt.h"
+#include "vhostdev.h"
 
 /* The kernel gives up requests of a device that was closed after a minute. */
 #define WAIT_S 90
@@ -20,8 +21,7 @@
 _Static_assert(DISK_QUEUES_MAX == SHUNT_BLK_QUEUES_MAX, "the kernel's");
 _Static_assert(DISK_SERIAL_MAX == SHUNT_BLK_SERIAL, "the kernel's");
 
-static enum status open_failed(const char *path, int error, enum status missing,
-			       struct failure *why)
+static enum status open_failed(const char *path, int error, struct failure *why)
 {
 	switch (error) {
 	case EMFILE:
@@ -35,8 +35,7 @@ static enum status open_failed(const char *path, int error, enum status missing,
 	case ENXIO:
 	case ENODEV:
 	case EROFS:
-		return failed(why, missing, "%s: %s%s", path, strerror(error),
-			      missing == ST_NO_DEVICE ? ": is its module loaded?" : "");
+		return failed(why, ST_NO_DISK, "%s: %s", path, strerror(error));
 	default:
 		return failed(why, ST_SYSTEM, "%s: %s", path, strerror(error));
 	}
@@ -59,11 +58,11 @@ static enum status open_file(const struct disk_wish *wish, int *fd, struct failu
 
 	/* Looked at before it is opened, because the open of a FIFO would wait for a writer. */
 	if (stat(wish->path, &st))
-		return open_failed(wish->path, errno, ST_NO_DISK, why);
+		return open_failed(wish->path, errno, why);
 	if (!can_be_served(st.st_mode))
 		return not_disk(wish->path, why);
 	*fd = open(wish->path, flags);
-	return *fd < 0 ? open_failed(wish->path, errno, ST_NO_DISK, why) : ST_OK;
+	return *fd < 0 ? open_failed(wish->path, errno, why) : ST_OK;
 }
 
 /*
@@ -91,18 +90,6 @@ static enum status wait_until_free(const struct disk_wish *wish, int fd,
 	}
 	flock(fd, LOCK_UN);
 	return ST_OK;
-}
-
-static enum status open_device(const char *path, int *fd, struct failure *why)
-{
-	struct stat st;
-
-	if (stat(path, &st))
-		return open_failed(path, errno, ST_NO_DEVICE, why);
-	if (!S_ISCHR(st.st_mode))
-		return failed(why, ST_NOT_VHOST, "%s: not a character device", path);
-	*fd = open(path, O_RDWR | O_CLOEXEC);
-	return *fd < 0 ? open_failed(path, errno, ST_NO_DEVICE, why) : ST_OK;
 }
 
 static enum status set_disk(const struct disk_wish *wish, const struct disk *disk,
@@ -144,7 +131,7 @@ enum status disk_open(const struct disk_wish *wish, struct disk *disk,
 			      DISK_SERIAL_MAX);
 	if (!wish->queues || wish->queues > DISK_QUEUES_MAX)
 		return failed(why, ST_NUMBER, "%u queues: 1 to %d", wish->queues, DISK_QUEUES_MAX);
-	status = open_device(wish->device, &disk->vhost, why);
+	status = vhostdev_open_node(wish->device, &disk->vhost, why);
 	if (!status)
 		status = open_file(wish, &disk->file, why);
 	if (!status)

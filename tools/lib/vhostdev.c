@@ -37,13 +37,9 @@ static enum status open_failed(const char *path, int error, struct failure *why)
 	}
 }
 
-enum status vhostdev_open(const char *path, uint64_t need, int *fd, struct failure *why)
+enum status vhostdev_open_node(const char *path, int *fd, struct failure *why)
 {
-	uint64_t features, missing;
-	enum status status;
-	char names[256];
 	struct stat st;
-	int file;
 
 	/* Looked at before it is opened, because the open of a FIFO would wait for a writer. */
 	if (stat(path, &st))
@@ -51,10 +47,20 @@ enum status vhostdev_open(const char *path, uint64_t need, int *fd, struct failu
 	if (!S_ISCHR(st.st_mode))
 		return failed(why, ST_NOT_VHOST, "%s: not a character device", path);
 
-	file = open(path, O_RDWR | O_CLOEXEC);
-	if (file < 0)
-		return open_failed(path, errno, why);
+	*fd = open(path, O_RDWR | O_CLOEXEC);
+	return *fd < 0 ? open_failed(path, errno, why) : ST_OK;
+}
 
+enum status vhostdev_open(const char *path, uint64_t need, int *fd, struct failure *why)
+{
+	uint64_t features, missing;
+	enum status status;
+	char names[256];
+	int file;
+
+	status = vhostdev_open_node(path, &file, why);
+	if (status)
+		return status;
 	if (ioctl(file, VHOST_GET_FEATURES, &features)) {
 		status = failed(why, ST_NOT_VHOST, "%s: not a vhost device: %s", path,
 				strerror(errno));

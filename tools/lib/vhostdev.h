@@ -13,6 +13,17 @@
 #define VHOSTDEV_DEFAULT "/dev/shunt-net"
 
 /**
+ * vhostdev_open_node() - open a character device that should be a vhost device
+ * @path: the device node
+ * @fd: receives the descriptor, close-on-exec; the caller closes it
+ * @why: filled in on failure
+ *
+ * Return: ST_OK, ST_NO_DEVICE, ST_NOT_VHOST, ST_PRIVILEGE, ST_QUEUES (no more files allowed) or
+ * ST_SYSTEM.
+ */
+enum status vhostdev_open_node(const char *path, int *fd, struct failure *why);
+
+/**
  * vhostdev_open() - open one vhost device, that is, one queue pair
  * @path: the device node
  * @need: features that the device must offer, beside those every TAP with a virtio-net header needs

@@ -16,7 +16,7 @@ import time
 from . import exits, net
 from .bench import amount
 from .door import Server, forbidden_fds
-from .ktap import Again, Skip, check
+from .ktap import Skip, check
 from .vm import Guest, LineError
 
 # Who serves the disk, in words.
@@ -137,12 +137,12 @@ class DiskBench:
         self.settle()
         return self._guest
 
-    def another(self, incoming):
-        """Another guest with this disk, behind a door of its own; to be adopted."""
+    def target(self):
+        """Where the guest can migrate to, behind a door of its own; to be adopted."""
         self._old_door = self.door
         if self.by_door:
             self.door = self._make_door('--incoming')
-        return Guest([], qemu_args=self._qemu_args(), shared=self.by_door, incoming=incoming)
+        return Guest([], qemu_args=self._qemu_args(), shared=self.by_door, incoming=True)
 
     def adopt(self, guest):
         """Have another guest instead of this one."""
@@ -199,17 +199,6 @@ class DiskBench:
             rows += [' '.join(f'{key}={value}' for key, value in device.items())
                      for device in net.shunt_fdinfo(self.door.pid)]
         return '\n'.join(rows)
-
-    def run(self, case):
-        """Run a case; with another guest again when it says so, twice.  Returns its result."""
-        for left in (2, 1, 0):
-            try:
-                return case(self)
-            except Again:
-                if not left:
-                    raise
-            self.drop()
-        return None
 
 
 def is_as_said(bench):
@@ -336,7 +325,7 @@ def live_migration(bench):
     source = bench.guest()
     job = source.line.start(f'exec disk load {DISK} {AREA} {THREADS}')
     _go_on(job)
-    target = bench.another(incoming=True)
+    target = bench.target()
     try:
         target.start()
         source.qmp.run('migrate-set-parameters', max_bandwidth=64 << 20, downtime_limit=20000)
