@@ -112,9 +112,9 @@ def stop_and_cont(bench):
     return bench.stop_traffic(job)
 
 
-def moved(before, packets):
+def moved(before, packets, tap=TAPS[0]):
     """Whether as many packets have passed the TAP each way since its counters were `before`."""
-    now = net.counters(TAPS[0])
+    now = net.counters(tap)
     return min(now[k] - before[k] for k in ('rx_packets', 'tx_packets')) >= packets
 
 

@@ -44,14 +44,28 @@ class Server:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, timeout=60):
-        """Start it and wait until it serves, which it does once it is in its jail."""
+    def spawn(self):
+        """Start it.  An earlier process may still be there: it is forgotten, and returned."""
+        old = self._process
         with open(self._log, 'ab') as log:
             # pylint: disable=consider-using-with
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL,
                                              stdout=log, stderr=log)
+        return old
+
+    def serves(self):
+        """Whether it serves, which it does once it is in its jail."""
+        return self.status().get('Seccomp') == '2'
+
+    def start(self, timeout=60):
+        """Start it and wait until it serves."""
+        self.spawn()
+        self.wait(timeout)
+
+    def wait(self, timeout=60):
+        """Wait until it serves."""
         end = time.monotonic() + timeout
-        while self.alive() and self.status().get('Seccomp') != '2':
+        while self.alive() and not self.serves():
             if time.monotonic() > end:
                 raise GuestError(f'`shunt {self.verb}` does not begin to serve')
             time.sleep(0.02)
@@ -65,6 +79,10 @@ class Server:
             text = file.read()
             self._seen = file.tell()
         return text
+
+    def kill(self):
+        """Send SIGKILL; does not wait."""
+        self._process.kill()
 
     def end(self, sig=signal.SIGTERM, timeout=60):
         """End it by a signal; returns its exit status, or minus a signal."""

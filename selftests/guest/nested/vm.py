@@ -18,12 +18,10 @@ IMAGES = os.path.join(TOP, 'build/guest')
 WIRE = os.path.join(IMAGES, 'wire')
 
 _QEMU = 'qemu-system-x86_64'
-# No watchdogs: where the host is emulated itself, time passes in jumps.  No timer by TSC
-# deadline: KVM moves a guest's TSC about on a host whose own it has marked unstable, as it
-# does an emulated one, and the guest then waits for a deadline that does not come.
-_APPEND = ('console=ttyS0 quiet nowatchdog rcupdate.rcu_cpu_stall_suppress=1 '
-           'lapic=notscdeadline '
-           'random.trust_cpu=on mitigations=off')
+_OVMF = ('-bios', '/usr/share/ovmf/OVMF.fd')
+# Its handlers of interrupts write CR8, at which an emulated processor fails an assertion of the
+# emulator when another interrupt waits.  Without KVM's own APIC each such write is KVM's to do.
+_OVMF_EMULATED = ('-machine', 'kernel-irqchip=off', '-cpu', 'host,kvm-asyncpf-int=off')
 
 
 # Kinds of rings, and what asks QEMU for them beside its defaults.
@@ -33,6 +31,11 @@ RINGS = {
     'split-in-order': {'in_order': True},
     'packed-in-order': {'packed': True, 'in_order': True},
 }
+
+
+def boot_image():
+    """The path of a disk that a guest can boot from."""
+    return f'{IMAGES}/{kernel_version()}/boot.img'
 
 
 class GuestError(Exception):
@@ -75,18 +78,23 @@ def load_kvm():
         raise GuestError('no /dev/kvm: this machine has no (nested) virtualization')
 
 
+def emulated():
+    """Whether this host is emulated itself."""
+    with open('/proc/cpuinfo', encoding='ascii') as file:
+        virtual = 'hypervisor' in file.read().split()
+    path = '/sys/devices/system/clocksource/clocksource0/available_clocksource'
+    with open(path, encoding='ascii') as file:
+        accelerated = 'kvm-clock' in file.read().split()
+    return virtual and not accelerated
+
+
 def default_cpus():
     """
     Processors of a guest: two, but one where this host is emulated itself.  There a second
     one costs more than it does, and now and then one of two has been seen to hang, with the
     stock vhost-net too.
     """
-    with open('/proc/cpuinfo', encoding='ascii') as file:
-        virtual = 'hypervisor' in file.read().split()
-    path = '/sys/devices/system/clocksource/clocksource0/available_clocksource'
-    with open(path, encoding='ascii') as file:
-        accelerated = 'kvm-clock' in file.read().split()
-    return 1 if virtual and not accelerated else 2
+    return 1 if emulated() else 2
 
 
 class Nic:
@@ -179,10 +187,11 @@ class Guest:
     """
 
     def __init__(self, nics, memory=256, cpus=None, qemu_args=(), incoming=False,
-                 by_tool=False, shared=False):
+                 by_tool=False, shared=False, firmware=None):
         """
         memory: MiB.  cpus: see default_cpus().  incoming: wait for a migration instead of booting.
         shared: another process needs the guest's memory, also where no card says so.
+        firmware: bios or efi, to boot from a disk in qemu_args that is as boot_image().
         by_tool: let `shunt net exec` open the (one) card's TAP and device and start QEMU.
         """
         self.nics = list(nics)
@@ -192,6 +201,7 @@ class Guest:
         self._memory, self._incoming = memory, incoming
         self.cpus = cpus or default_cpus()
         self._qemu_args, self._by_tool = list(qemu_args), by_tool
+        self._firmware = firmware
         self._shared = shared or any(nic.shared for nic in self.nics)
         self.qemu = None
         self.qmp = None
@@ -219,15 +229,21 @@ class Guest:
     def _path(self, name):
         return os.path.join(self.dir, name)
 
+    def _what_to_boot(self):
+        if self._firmware:
+            extra = _OVMF_EMULATED if emulated() else ()
+            return _OVMF + extra if self._firmware == 'efi' else ()
+        with open(f'{IMAGES}/words', encoding='ascii') as file:
+            words = file.read().strip()
+        images = f'{IMAGES}/{kernel_version()}'
+        return '-kernel', f'{images}/kernel', '-initrd', f'{images}/initrd.cpio', '-append', words
+
     def _command(self, nets):
-        kver = kernel_version()
         command = self.nics[0].by_tool() if self._by_tool else []
         command += [
             _QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-enable-kvm',
             '-machine', 'pc', '-cpu', os.environ.get('SHUNT_GUEST_CPU', 'host'),
-            '-smp', str(self.cpus), '-m', str(self._memory),
-            '-kernel', f'{IMAGES}/{kver}/kernel', '-initrd', f'{IMAGES}/{kver}/initrd.cpio',
-            '-append', _APPEND,
+            '-smp', str(self.cpus), '-m', str(self._memory), *self._what_to_boot(),
             '-chardev', f'file,id=console,path={self.console}', '-serial', 'chardev:console',
             '-chardev', f'socket,id=agent,path={self._path("agent")},server=on,wait=off',
             '-device', 'virtio-serial-pci,max_ports=2',
