@@ -136,6 +136,8 @@ int disk_serve(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = fill_standard_fds(&why);
 	if (!status)
+		status = serving_reserve(&serving, &why);
+	if (!status)
 		status = disk_open(&wish.disk, &disk, waiting, &why);
 	if (!status)
 		status = serving_open(&wish.serving, &serving, &why);

@@ -146,6 +146,8 @@ int net_serve(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = fill_standard_fds(&why);
 	if (!status)
+		status = serving_reserve(&serving, &why);
+	if (!status)
 		status = net_check_privilege("net serve", &why);
 	if (!status)
 		status = net_plug_in(&wish.net, &plug, &why);

@@ -5,12 +5,15 @@
  * The process is in the foreground, and says on stderr, a line each, why connections ended that did
  * not end by themselves. It follows the conventions for vhost-user back-end programs.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <json-c/json.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "args.h"
 #include "cmd.h"
@@ -145,6 +148,27 @@ enum status serving_users(const struct serving_wish *wish, struct serving *servi
 	return status;
 }
 
+enum status serving_reserve(struct serving *serving, struct failure *why)
+{
+	serving->place = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return serving->place < 0 ? failed(why, ST_SYSTEM, "/dev/null: %s", strerror(errno)) :
+				    ST_OK;
+}
+
+/*
+ * Free the place: accept4() returns the lowest number that there is. A connection that is there
+ * already moves to it.
+ */
+static void take_place(const struct serving *serving, struct door_socket *socket)
+{
+	*socket = serving->socket;
+	close(serving->place);
+	if (socket->listening)
+		return;
+	socket->fd = fcntl(serving->socket.fd, F_DUPFD_CLOEXEC, 0);
+	close(serving->socket.fd);
+}
+
 enum status serving_open(const struct serving_wish *wish, struct serving *serving,
 			 struct failure *why)
 {
@@ -203,10 +227,12 @@ enum status serving_run(const struct serving *serving, struct door *door,
 {
 	const struct jail jail = { serving->uid, serving->gid, ioctls, ioctl_count, door->event };
 	enum status status = signals_prepare(why);
+	struct door_socket socket;
 
+	take_place(serving, &socket);
 	if (!status)
 		status = jail_enter(&jail, why);
 	if (!status)
-		status = serve(door, &serving->socket, say, why);
+		status = serve(door, &socket, say, why);
 	return status;
 }

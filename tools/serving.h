@@ -41,6 +41,7 @@ struct serving_wish {
 
 /**
  * struct serving - what was made for it
+ * @place: holds the descriptor that connections get: see serving_reserve()
  * @socket: where front ends come in
  * @uid: user that the process becomes
  * @gid: group that the process becomes
@@ -48,6 +49,7 @@ struct serving_wish {
  * @group: group that the socket's file is given to, (gid_t)-1: the caller's
  */
 struct serving {
+	int place;
 	struct door_socket socket;
 	uid_t uid;
 	gid_t gid;
@@ -101,7 +103,7 @@ enum status serving_wish_check(const struct serving_wish *wish, const char *verb
 /**
  * serving_users() - find the users that a wish names; changes nothing
  * @wish: checked
- * @serving: all but the socket is filled in
+ * @serving: all but the place and the socket is filled in
  * @why: filled in on failure
  *
  * Return: ST_OK or ST_USAGE.
@@ -110,9 +112,23 @@ enum status serving_users(const struct serving_wish *wish, struct serving *servi
 			  struct failure *why);
 
 /**
+ * serving_reserve() - have a number for the connection that comes before the vhost devices'
+ * @serving: its place is filled in; descriptors 0 to 2 are open, the vhost devices are not yet
+ * @why: filled in on failure
+ *
+ * What a process had open when it ends the kernel closes in the order of the numbers, and lets go
+ * of in the reverse order. So a front end whose back end was killed sees the end of the connection
+ * when the vhost devices are through with its rings, and not before: QEMU then looks at the used
+ * index at once, and goes on there.
+ *
+ * Return: ST_OK or ST_SYSTEM.
+ */
+enum status serving_reserve(struct serving *serving, struct failure *why);
+
+/**
  * serving_open() - make or take the socket
  * @wish: checked
- * @serving: after serving_users(); its socket is filled in
+ * @serving: after serving_users() and serving_reserve(); its socket is filled in
  * @why: filled in on failure
  *
  * The last that is done before serving_run(): a front end that connects is not to wait for more.

@@ -145,8 +145,8 @@ def has_the_disk_alone(bench):
 
 def waits_for_what_is_under_way(bench):
     """
-    A door is killed while the disk is held up: the next one does not begin before the requests that
-    were taken have come to their end.
+    A door is killed while the disk is held up: neither does the VMM take it for gone, nor does the
+    next one begin, before the requests that were taken have come to their end.
     """
     guest = bench.guest()
     job = _load(guest)
@@ -158,6 +158,9 @@ def waits_for_what_is_under_way(bench):
         time.sleep(5)
         check(old.poll() is None, 'the process has ended with its requests in flight')
         check(bench.door.alive() and not bench.door.serves(), 'the next door does not wait')
+        chardevs = [row['filename'] for row in guest.qmp.run('query-chardev')]
+        check(not any(name.startswith('disconnected') for name in chardevs),
+              f'the connection has ended with requests in flight: {chardevs}')
     finally:
         bench.backing.release()
     check(old.wait(60) == -signal.SIGKILL, 'it was gone before')
