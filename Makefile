@@ -56,7 +56,7 @@ netbench: modules selftests ## cost of a packet: shunt-net against the stock vho
 	@scripts/deps netbench
 	@scripts/lab run --icount --timeout 1800 -- selftests/bench/netbench
 
-demo: modules tools selftests ## show a guest's packets going through Shunt (DEMO_ARGS=--keep)
+demo: modules tools selftests ## show a guest's packets and disk on Shunt (DEMO_ARGS=--keep)
 	@scripts/demo $(DEMO_ARGS)
 
 lint: deps ## static checks and style; silent findings do not exist, any one fails

@@ -8,6 +8,7 @@
  *					request a thread at a time, every read checked; then
  *					check it all
  *	disk reads DEVICE MIB COUNT	COUNT random reads
+ *	disk rate DEVICE MIB THREADS	random reads until SIGUSR1, a request a thread at a time
  *
  * All by direct I/O, so that each call is a request. A block of 4 KiB says in each of its words
  * which block it is and which version: a version that was acknowledged may not go back.
@@ -140,30 +141,42 @@ static void on_signal(int number)
 	ending = 1;
 }
 
-static void load(unsigned int count)
+/* Begin @count threads, which end at SIGUSR1. */
+static void start(pthread_t *threads, unsigned int count, void *(*run)(void *))
 {
 	const struct sigaction action = { .sa_handler = on_signal };
-	pthread_t threads[THREADS_MAX];
-	uint64_t *buffer = aligned(BLOCK);
 
 	if (!count || count > THREADS_MAX)
 		die("threads");
+	sigaction(SIGUSR1, &action, NULL);
+	for (unsigned int i = 0; i < count; i++)
+		if (pthread_create(&threads[i], NULL, run, (void *)(uintptr_t)(i + 1)))
+			die("thread");
+}
+
+static void join(const pthread_t *threads, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void load(unsigned int count)
+{
+	pthread_t threads[THREADS_MAX];
+	uint64_t *buffer = aligned(BLOCK);
+
 	versions = calloc(block_count, sizeof(*versions));
 	taken = calloc(block_count, sizeof(*taken));
 	if (!versions || !taken)
 		die("memory");
-	sigaction(SIGUSR1, &action, NULL);
 	whole(true, 0);
-	for (unsigned int i = 0; i < count; i++)
-		if (pthread_create(&threads[i], NULL, worker, (void *)(uintptr_t)(i + 1)))
-			die("thread");
+	start(threads, count, worker);
 	while (!ending) {
 		printf("writes=%" PRIuFAST64 " reads=%" PRIuFAST64 "\n", writes, reads);
 		fflush(stdout);
 		usleep(AT_WORK_MS * 1000);
 	}
-	for (unsigned int i = 0; i < count; i++)
-		pthread_join(threads[i], NULL);
+	join(threads, count);
 	for (uint64_t block = 0; block < block_count; block++) {
 		transfer(false, buffer, BLOCK, block * BLOCK);
 		compare(buffer, block, versions[block]);
@@ -171,14 +184,27 @@ static void load(unsigned int count)
 	free(buffer);
 }
 
-static void random_reads(uint64_t count)
+static void random_reads(uint64_t count, unsigned int seed)
 {
 	uint64_t *buffer = aligned(BLOCK);
-	unsigned int seed = 1;
 
-	for (; count; count--)
+	for (; count && !ending; count--)
 		transfer(false, buffer, BLOCK, (uint64_t)rand_r(&seed) % block_count * BLOCK);
 	free(buffer);
+}
+
+static void *reader(void *arg)
+{
+	random_reads(UINT64_MAX, (unsigned int)(uintptr_t)arg);
+	return NULL;
+}
+
+static void rate(unsigned int count)
+{
+	pthread_t threads[THREADS_MAX];
+
+	start(threads, count, reader);
+	join(threads, count);
 }
 
 int main(int argc, char **argv)
@@ -186,7 +212,7 @@ int main(int argc, char **argv)
 	unsigned long mib, number;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: disk fill|check|load|reads DEVICE MIB NUMBER\n");
+		fprintf(stderr, "usage: disk fill|check|load|reads|rate DEVICE MIB NUMBER\n");
 		return 2;
 	}
 	fd = open(argv[2], O_RDWR | O_DIRECT);
@@ -205,8 +231,10 @@ int main(int argc, char **argv)
 		whole(false, (uint32_t)number);
 	else if (!strcmp(argv[1], "load"))
 		load((unsigned int)number);
+	else if (!strcmp(argv[1], "rate"))
+		rate((unsigned int)number);
 	else
-		random_reads(number);
+		random_reads(number, 1);
 	printf("ok writes=%" PRIuFAST64 " reads=%" PRIuFAST64 "\n", writes, reads);
 	return 0;
 }
