@@ -60,6 +60,64 @@ static void errors(long arg)
 	vd_free(d);
 }
 
+#define GONE "/sys/kernel/config/nullb/shunt-gone"
+
+/* A block device of 16 MiB, to be removed with GONE. @path: receives its path. */
+static void make_gone(char *path, size_t size)
+{
+	char index[16] = "";
+	FILE *file;
+
+	kt_sys(mkdir(GONE, 0755));
+	write_file(GONE "/memory_backed", "1");
+	write_file(GONE "/size", "16");
+	write_file(GONE "/power", "1");
+	snprintf(path, size, "/dev/shunt-gone");
+	if (!access(path, F_OK))
+		return;
+	/* As null_blk's disks were once called. */
+	file = fopen(GONE "/index", "re");
+	kt_check(file && fscanf(file, "%15s", index) == 1, GONE "/index: %m");
+	fclose(file);
+	snprintf(path, size, "/dev/nullb%s", index);
+}
+
+/* The device goes away under requests: they end, and so do those that come later. */
+static void disappears(long arg)
+{
+	static uint8_t buf[65536];
+	char path[32];
+	struct vd_opts o = { .path = path };
+	struct vd_io io[16] = { 0 };
+	struct vd_disk *d;
+	unsigned int i, n = 0;
+
+	(void)arg;
+	need("null");
+	make_gone(path, sizeof(path));
+	d = vd_new(&o);
+	kt_check(vd_write(d, 0, 0, buf, sizeof(buf)) == VIRTIO_BLK_S_OK, "write");
+	for (i = 0; i < 16; i++) {
+		io[i].type = VIRTIO_BLK_T_OUT;
+		io[i].sector = i * 128;
+		io[i].out = buf;
+		io[i].out_len = sizeof(buf);
+		n += vd_start(d, 0, &io[i]);
+	}
+	vg_ring_kick_always(&d->q[0].ring);
+	write_file(GONE "/power", "0");
+	while (n--) {
+		const struct vd_io *done = vd_wait(d, 0);
+
+		kt_check(done->status == VIRTIO_BLK_S_OK || done->status == VIRTIO_BLK_S_IOERR,
+			 "status %d of a request in flight", done->status);
+	}
+	kt_check(vd_read(d, 0, 0, buf, sizeof(buf)) == VIRTIO_BLK_S_IOERR, "read");
+	kt_check(vd_write(d, 0, 0, buf, sizeof(buf)) == VIRTIO_BLK_S_IOERR, "write");
+	vd_free(d);
+	kt_sys(rmdir(GONE));
+}
+
 /* The device of the disk: a block device, or what is below a file system. */
 static dev_t device(void)
 {
@@ -153,6 +211,7 @@ static void counted(long arg)
 
 static const struct kt_case cases[] = {
 	{ "errors of the device reach the driver", errors, 0 },
+	{ "a device that disappears fails requests", disappears, 0 },
 	{ "the cgroup of the owner limits its requests", limited, 0 },
 	{ "fdinfo counts requests", counted, 0 },
 };
