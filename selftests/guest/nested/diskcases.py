@@ -17,7 +17,7 @@ from .ktap import Skip, check
 from .vm import boot_image
 
 AREA = amount(16)       # MiB of the disk that are read and written
-THREADS = 16            # of a load: so many requests at once
+THREADS = amount(16)    # of a load: so many requests at once
 KILLS = 4               # of the door, under load
 FIO_KILLS = amount(20)  # the same, with fio
 READS = amount(100000)  # requests in which system calls are counted
