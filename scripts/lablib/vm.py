@@ -30,6 +30,11 @@ _RUNS_KEPT = 20
 _PR_SET_PDEATHSIG = 1
 
 
+# With --silence: seconds in which a VM boots and the command says its first word.  A processor
+# that is booted beside other VMs may be left without a timer.
+_BOOT_S = 300
+
+
 class Options:
     """What a run is to be like; the defaults are those of `lab run`."""
 
@@ -154,6 +159,7 @@ class _Run:
         self.dir = _new_run_dir()
         self.status = b""
         self.timed_out = ""     # or why
+        self.mute = False       # the command never said a word, which it should have
         self.said = None        # how long the console's log was then
         self.qemu = None
         self._ours = {}
@@ -245,6 +251,9 @@ class _Run:
             now = time.monotonic()
             if opts.timeout and now - began >= opts.timeout:
                 self.timed_out = f"the command was not done after {opts.timeout} s"
+            elif opts.silence and not heard and now - began >= _BOOT_S:
+                self.mute = True
+                self.timed_out = f"no word of the command after {_BOOT_S} s"
             elif opts.silence and heard and now - heard >= opts.silence:
                 self.timed_out = f"the command said nothing more for {opts.silence} s"
             if self.timed_out:
@@ -299,6 +308,8 @@ def _tail(text, count):
 
 def _emulator_fault(run, log, hang):
     """What the emulator, and not the kernel in it, did wrong; None: nothing."""
+    if run.mute:
+        return "the VM did not get as far as the command"
     if run.timed_out:
         return None if hang else "the VM does not even take an NMI"
     if run.status.strip():
@@ -324,7 +335,7 @@ def _verdict(run):
             print("\n".join(lines), file=sys.stderr)
         if len(reports) > 3:
             say(f"{len(reports) - 3} more report(s) in the log")
-    fault = None if reports else _emulator_fault(run, log, hang)
+    fault = None if reports and not run.mute else _emulator_fault(run, log, hang)
     if run.timed_out:
         say(f"time-out: {run.timed_out}; {where}")
         print(_tail(log, 15), hang, sep="\n", file=sys.stderr)
