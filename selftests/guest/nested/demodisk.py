@@ -38,6 +38,7 @@ class Disks:
         self._stack = contextlib.ExitStack()
         self._dir = None
         self._devices = {}
+        self._nodes = {}
         self._servers = {}
 
     def __enter__(self):
@@ -94,7 +95,7 @@ class Disks:
 
     def qemu_args(self):
         """What gives the disks to a guest, which boots from that of shunt-blk."""
-        slots = {peer: f'{_SLOT + i:#x}' for i, peer in enumerate(PEERS)}
+        slots = {peer: f'{slot:#x}' for slot, peer in enumerate(PEERS, _SLOT)}
         args = ['-object', 'iothread,id=disk-io', '-drive',
                 f'if=none,id=disk-user,file={self._devices["user"]},format=raw,cache=none,'
                 'aio=io_uring', '-device',
@@ -105,21 +106,16 @@ class Disks:
                      f'vhost-user-blk-pci,chardev=disk-{peer},addr={slots[peer]}{more}']
         return args
 
-    @staticmethod
-    def prepare(guest):
-        """Load the driver in a guest that has booted."""
+    def prepare(self, guest):
+        """Load the driver in a guest that has booted, and learn what it calls the disks."""
         said = guest.run('drivers disk')
         if said.strip():
             raise GuestError(said)
-        for peer in PEERS:
-            guest.run(f'while [ ! -b {Disks._node(guest, peer)} ]; do sleep 0.1; done', 60)
-
-    @staticmethod
-    def _node(guest, peer):
-        slot = _SLOT + list(PEERS).index(peer)
-        name = guest.run('cd /sys/bus/pci/devices; while ! ls -d '
-                         f'0000:00:{slot:02x}.0/virtio*/block/*; do sleep 0.1; done 2>/dev/null')
-        return f'/dev/{os.path.basename(name.strip())}'
+        for slot, peer in enumerate(PEERS, _SLOT):
+            path = f'/sys/bus/pci/devices/0000:00:{slot:02x}.0/virtio*/block/*'
+            name = guest.run(f'while ! ls -d {path}; do sleep 0.1; done 2>/dev/null')
+            self._nodes[peer] = node = f'/dev/{os.path.basename(name.strip())}'
+            guest.run(f'while [ ! -b {node} ]; do sleep 0.1; done', 60)
 
     def served(self):
         """(requests, MiB) that shunt-blk has served."""
@@ -135,7 +131,7 @@ class Disks:
 
     def window(self, guest, peer, depth):
         """Random reads of 4 KiB, so many at once; returns what they took, a dict."""
-        job = guest.line.start(f'exec disk rate {self._node(guest, peer)} {AREA} {depth}')
+        job = guest.line.start(f'exec disk rate {self._nodes[peer]} {AREA} {depth}')
         first = self._requests(peer)
 
         def wait(amount, patience=300):

@@ -90,12 +90,17 @@ def _end(job):
     return job.output.splitlines()[-1]
 
 
+def _replace(door):
+    """Kill a door, and start it again."""
+    check(door.end(signal.SIGKILL) == -signal.SIGKILL, 'it was gone before')
+    door.start()
+
+
 def door_killed_under_load(bench):
     """SIGKILL to the door, again and again: nothing acknowledged is lost, and nothing hangs."""
     job = _load(bench.guest())
     for _ in range(KILLS):
-        check(bench.door.end(signal.SIGKILL) == -signal.SIGKILL, 'it was gone before')
-        bench.door.start()
+        _replace(bench.door)
         _go_on(job)
     return _end(job)
 
@@ -192,8 +197,7 @@ def fio_verifies(bench):
 
     goes_on(1000)
     for _ in range(FIO_KILLS):
-        check(bench.door.end(signal.SIGKILL) == -signal.SIGKILL, 'it was gone before')
-        bench.door.start()
+        _replace(bench.door)
         goes_on()
     job.kill(signal.SIGINT)
     job.wait()
@@ -246,8 +250,7 @@ def with_a_card(bench):
 
             both_go_on(netbench.TAPS[0])
             for door in (bench.door, nics[0].door):
-                check(door.end(signal.SIGKILL) == -signal.SIGKILL, 'it was gone before')
-                door.start()
+                _replace(door)
                 both_go_on(netbench.TAPS[0])
             _move(bench, nics[1:])
             both_go_on(netbench.TAPS[1])
@@ -386,5 +389,6 @@ COMMON = (is_as_said, both_sides_see_the_same, load, trims, file_system, grows, 
 DOOR = (has_the_disk_alone, door_killed_under_load, waits_for_what_is_under_way,
         door_ends_by_sigterm, live_migration, vmm_comes_back)
 # What does not depend on the kind of disk: done with one.
-ONCE = (boots_by_bios, boots_by_uefi, jail, no_system_calls_by_requests, fio_verifies, with_a_card)
+FIRMWARE = (boots_by_bios, boots_by_uefi)
+ONCE = FIRMWARE + (jail, no_system_calls_by_requests, fio_verifies, with_a_card)
 CASES = COMMON[:4] + ONCE + DOOR + COMMON[4:]
