@@ -195,26 +195,6 @@ int shunt_mem_write(const struct iovec *iov, u32 nr, size_t off,
 }
 EXPORT_SYMBOL_GPL(shunt_mem_write);
 
-/**
- * shunt_mem_write16() - write two bytes to a scatter list
- * @iov: the list, addresses of the owner
- * @nr: number of its entries
- * @off: bytes to skip
- * @val: what to write, in the order of the driver
- *
- * Context and return: as shunt_mem_read().
- */
-int shunt_mem_write16(const struct iovec *iov, u32 nr, size_t off,
-		      __virtio16 val)
-{
-	/* In nearly all lists they are in the first entry. */
-	if (likely(iov->iov_len >= off + sizeof(val)))
-		return put_user(val,
-				(__virtio16 __user *)(iov->iov_base + off));
-	return shunt_mem_write(iov, nr, off, &val, sizeof(val));
-}
-EXPORT_SYMBOL_GPL(shunt_mem_write16);
-
 /* Fill in area->user[]: the owner's address of each page of a ring's part. */
 static int area_find(struct shunt_vq *vq, struct shunt_area *area, u32 size,
 		     u32 access)

@@ -11,6 +11,11 @@
  * socket has is looked at in its receive queue instead. After a batch the
  * buffers are returned together.
  *
+ * Nearly all frames come from a TAP that makes the whole header, and fit into one
+ * buffer of one piece, which need not be logged. deliver_usual() has a loop for runs of
+ * these, in which nothing is asked that is the same for all of them; the others go by
+ * deliver().
+ *
  * Waiting: without frames, for the socket; the guest is not asked to kick.
  * Without buffers, for a kick; the socket is not polled, so that a sender does
  * not wake us in vain. Frames that wait fill the TAP's queue, and then are
@@ -210,24 +215,18 @@ static int write_header(struct shunt_net_vq *nvq, const struct iovec *iov,
 }
 
 /*
- * Put the next frame, of @len bytes, into the @n requests from @rx->next on.
- * Return: 0, also when the frame was lost; or an error number for run().
+ * The socket has received @got bytes, or failed: into @iov, behind our header, the @nr
+ * entries with @room bytes of the requests from @rx->next on. Return: as deliver().
  */
-static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
+static int delivered(struct shunt_net_vq *nvq, struct rx *rx,
+		     const struct iovec *iov, u32 nr, size_t room, int got)
 {
 	struct shunt_vq *vq = &nvq->vq;
 	const struct shunt_req *req = &vq->req[rx->next];
-	const struct iovec *iov = req->iov;
-	size_t room = req->in_len, left;
-	u32 i, nr = req->in;
-	int got, err;
+	size_t left;
+	u32 i;
+	int err;
 
-	/* The scatter lists of a batch follow one another. */
-	for (i = 1; i < n; i++) {
-		nr += req[i].in;
-		room += req[i].in_len;
-	}
-	got = receive(nvq, &rx->msg, iov, nr, room, nvq->sock_hlen + len);
 	if (unlikely(got == -EFAULT))
 		return got;
 	left = got + nvq->vhost_hlen;
@@ -253,9 +252,98 @@ static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
 		req++;
 		left -= used;
 	}
-	if (!err && vq->nr_done >= SHUNT_BATCH)
-		err = shunt_vq_push(vq);
 	return err;
+}
+
+/*
+ * Put the next frame, of @len bytes, into the @n requests from @rx->next on.
+ * Return: 0, also when the frame was lost; or an error number for run().
+ */
+static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
+{
+	const struct shunt_req *req = &nvq->vq.req[rx->next];
+	const struct iovec *iov = req->iov;
+	size_t room = req->in_len;
+	u32 i, nr = req->in;
+	int got;
+
+	/* The scatter lists of a batch follow one another. */
+	for (i = 1; i < n; i++) {
+		nr += req[i].in;
+		room += req[i].in_len;
+	}
+	got = receive(nvq, &rx->msg, iov, nr, room, nvq->sock_hlen + len);
+	rx->over = shunt_net_over(&rx->packets, &rx->bytes, len);
+	return delivered(nvq, rx, iov, nr, room, got);
+}
+
+/*
+ * Put frames into a request each, for as long as both are of the usual kind and in
+ * hand, up to the end of a batch. Return: whether there was one; or an error number
+ * for run().
+ */
+static int deliver_usual(struct shunt_net_vq *nvq, struct rx *rx)
+{
+	const int hlen = sizeof(struct virtio_net_hdr_mrg_rxbuf);
+	struct shunt_vq *vq = &nvq->vq;
+	const __virtio16 one = __cpu_to_virtio16(vq->ring.little_endian, 1);
+	const struct shunt_req *req = &vq->req[rx->next];
+	const struct shunt_req *const first = req;
+	struct socket *const sock = nvq->sock;
+	const struct proto_ops *const ops = sock->ops;
+	const struct ring_req *raw = &vq->batch.req[rx->next];
+	struct ring_done *done = &vq->done[vq->nr_done];
+	void **frame = &nvq->queue[nvq->head];
+	u32 n = min(nvq->tail - nvq->head, vq->batch.nr_req - rx->next);
+	u64 room = SHUNT_PASS_BYTES - rx->bytes, bytes = 0;
+	int err = 0, got = 0, want = 0;
+	void **end;
+
+	if (unlikely(nvq->sock_hlen != hlen ||
+		     shunt_vq_has(vq, VHOST_F_LOG_ALL)))
+		return 0;
+	n = min(n, SHUNT_BATCH - vq->nr_done);
+	n = min(n, SHUNT_PASS_PACKETS - rx->packets);
+	end = frame + n;
+	while (frame < end && bytes < room) {
+		const int len = frame_len(*frame);
+
+		if (unlikely(req->in != 1 || req->out ||
+			     req->in_len < hlen + len))
+			break;
+		iov_iter_ubuf(&rx->msg.msg_iter, READ, req->iov->iov_base,
+			      req->in_len);
+		rx->msg.msg_control = *frame++; /* consumed in any case */
+		bytes += len;
+		want = hlen + len;
+		got = ops->recvmsg(sock, &rx->msg, want,
+				   MSG_DONTWAIT | MSG_TRUNC);
+		if (unlikely(got != want))
+			break;
+		err = shunt_mem_write16(
+			req->iov, 1,
+			offsetof(struct virtio_net_hdr_mrg_rxbuf, num_buffers),
+			one);
+		if (unlikely(err))
+			break;
+		shunt_done_set(done++, raw++, want, want == req->in_len);
+		req++;
+	}
+	n = frame - &nvq->queue[nvq->head];
+	nvq->head += n;
+	rx->next += req - first;
+	vq->nr_done += req - first;
+	rx->packets += n;
+	rx->bytes += bytes;
+	rx->over = rx->packets >= SHUNT_PASS_PACKETS ||
+		   rx->bytes >= SHUNT_PASS_BYTES;
+	vq->stats.packets += req - first;
+	vq->stats.bytes += bytes;
+	if (unlikely(got != want)) {
+		vq->stats.bytes -= want - hlen;
+		err = delivered(nvq, rx, req->iov, 1, req->in_len, got);
+	}
+	return err ? err : n > 0;
 }
 
 /*
@@ -312,9 +400,13 @@ int shunt_net_rx(struct shunt_vq *vq)
 		if (!n)
 			n = fetch_buffers(nvq, &rx, hlen + len);
 		if (n > 0) {
-			err = deliver(nvq, &rx, n, len);
-			rx.over = shunt_net_over(&rx.packets, &rx.bytes, len);
-			if (rx.packets == SHUNT_BATCH)
+			err = n == 1 ? deliver_usual(nvq, &rx) : 0;
+			if (!err)
+				err = deliver(nvq, &rx, n, len);
+			err = min(err, 0);
+			if (!err && vq->nr_done >= SHUNT_BATCH)
+				err = shunt_vq_push(vq);
+			if (rx.packets >= SHUNT_BATCH)
 				shunt_poll_stop(&nvq->poll);
 			continue;
 		}

@@ -38,7 +38,10 @@
 /*
  * Frames are put into pages of 32 KiB, or of the least size when memory is short, and
  * no more of them fit into one than it is given references beforehand: that is an
- * atomic operation or three a page, and none a frame.
+ * atomic operation or three a page, and none a frame. What is in a full page is sent
+ * before another one is looked for: most often nobody has it any more then, and it is
+ * the next one. A new page may cost more than the frames that fit into it
+ * (init_on_alloc has the kernel clear it).
  */
 #define FRAGS_ORDER get_order(32 * 1024)
 #define FRAGS_REFS 256
@@ -140,6 +143,7 @@ static int add_xdp(struct shunt_net_vq *nvq, const struct shunt_req *req,
 		     compat_tun_xdp_headroom() +
 			     sizeof(struct virtio_net_hdr_mrg_rxbuf));
 	if (unlikely(f->offset + size > f->size)) {
+		send_xdp(nvq);
 		err = refill_frags(f);
 		if (err)
 			return err;
@@ -232,8 +236,6 @@ static int transmit_batch(struct shunt_net_vq *nvq, struct tx *tx, u32 n)
 		const struct shunt_req *req = &vq->req[i];
 
 		err = transmit(nvq, req, xdp);
-		if (!err)
-			err = shunt_vq_done(vq, i, 0);
 		if (err)
 			break;
 		tx->over =
@@ -241,6 +243,7 @@ static int transmit_batch(struct shunt_net_vq *nvq, struct tx *tx, u32 n)
 	}
 	send_xdp(nvq);
 	shunt_vq_unfetch(vq, i);
+	shunt_vq_done_reading(vq);
 	push = shunt_vq_push(vq);
 	if (err == -EAGAIN) {
 		tx->full = true;
@@ -271,14 +274,18 @@ int shunt_net_tx(struct shunt_vq *vq)
 	while (!err && !tx.over && !tx.full) {
 		int n = shunt_vq_fetch(vq, SHUNT_BATCH);
 
-		if (n > 0) {
-			err = transmit_batch(nvq, &tx, n);
-			continue;
-		}
 		if (n < 0)
 			return n;
-		/* A guest may have us look in vain: that counts as well. */
-		tx.over = shunt_net_over(&tx.packets, &tx.bytes, 0);
+		if (n > 0) {
+			err = transmit_batch(nvq, &tx, n);
+			/* A look costs less than a fetch that finds nothing. */
+			if (err || tx.over || tx.full || n == SHUNT_BATCH ||
+			    shunt_vq_pending(vq))
+				continue;
+		} else {
+			/* A guest may have us look in vain: that counts as well. */
+			tx.over = shunt_net_over(&tx.packets, &tx.bytes, 0);
+		}
 		if (shunt_worker_busy_poll(vq, ring_has_more, vq))
 			continue;
 		n = shunt_vq_arm(vq);

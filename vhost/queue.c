@@ -389,6 +389,26 @@ void shunt_vq_unfetch(struct shunt_vq *vq, u32 first)
 EXPORT_SYMBOL_GPL(shunt_vq_unfetch);
 
 /**
+ * shunt_vq_done_reading() - all of the batch has been served, by reading alone
+ * @vq: the queue, with nothing done that was not pushed
+ *
+ * As shunt_vq_done() with no byte written, of each request in turn.
+ *
+ * Context: a pass.
+ */
+void shunt_vq_done_reading(struct shunt_vq *vq)
+{
+	const struct ring_req *raw = vq->batch.req;
+	const struct ring_req *const end = raw + vq->batch.nr_req;
+	struct ring_done *done = vq->done;
+
+	for (; raw < end; raw++, done++)
+		shunt_done_set(done, raw, 0, !raw->in);
+	vq->nr_done = vq->batch.nr_req;
+}
+EXPORT_SYMBOL_GPL(shunt_vq_done_reading);
+
+/**
  * shunt_vq_before_done() - what shunt_vq_done() has to do but seldom
  * @vq: the queue
  * @req: as shunt_vq_done()

@@ -49,6 +49,7 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/spinlock.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 #include <linux/vhost.h>
 #include <linux/vhost_iotlb.h>
@@ -366,6 +367,7 @@ void shunt_vq_break(struct shunt_vq *vq, int err);
 void shunt_vq_run(struct shunt_vq *vq);
 int shunt_vq_fetch(struct shunt_vq *vq, u32 max);
 void shunt_vq_unfetch(struct shunt_vq *vq, u32 first);
+void shunt_vq_done_reading(struct shunt_vq *vq);
 int shunt_vq_before_done(struct shunt_vq *vq, u32 req, u32 len);
 int shunt_vq_return(struct shunt_vq *vq, const struct ring_done *done,
 		    const struct iovec *iov, u32 nr);
@@ -393,8 +395,6 @@ int shunt_mem_translate(struct shunt_vq *vq, u64 addr, u64 len, u32 access,
 			struct iovec *iov, u32 max);
 int shunt_mem_write(const struct iovec *iov, u32 nr, size_t off,
 		    const void *from, size_t len);
-int shunt_mem_write16(const struct iovec *iov, u32 nr, size_t off,
-		      __virtio16 val);
 int shunt_mem_read(const struct iovec *iov, u32 nr, size_t off, void *to,
 		   size_t len);
 int shunt_mem_read_page(const struct iovec *iov, u32 nr, size_t off, void *to,
@@ -428,6 +428,17 @@ static inline void shunt_vq_unlock(struct shunt_vq *vq)
 	mutex_unlock(&vq->mutex);
 }
 
+/* Note what is to be returned: a request, and what was written to it. */
+static inline void shunt_done_set(struct ring_done *done,
+				  const struct ring_req *raw, u32 len,
+				  bool whole)
+{
+	done->id = raw->id;
+	done->slots = raw->slots;
+	done->len = len;
+	done->whole = whole;
+}
+
 /**
  * shunt_vq_done() - a request of the batch has been served
  * @vq: the queue
@@ -441,9 +452,6 @@ static inline void shunt_vq_unlock(struct shunt_vq *vq)
  */
 static inline int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len)
 {
-	const struct ring_req *raw = &vq->batch.req[req];
-	struct ring_done *done;
-
 	if (unlikely(shunt_vq_has(vq, VHOST_F_LOG_ALL) ||
 		     vq->nr_done == SHUNT_REQ_MAX)) {
 		int err = shunt_vq_before_done(vq, req, len);
@@ -451,12 +459,30 @@ static inline int shunt_vq_done(struct shunt_vq *vq, u32 req, u32 len)
 		if (err)
 			return err;
 	}
-	done = &vq->done[vq->nr_done++];
-	done->id = raw->id;
-	done->slots = raw->slots;
-	done->len = len;
-	done->whole = len == vq->req[req].in_len;
+	shunt_done_set(&vq->done[vq->nr_done++], &vq->batch.req[req], len,
+		       len == vq->req[req].in_len);
 	return 0;
+}
+
+/**
+ * shunt_mem_write16() - write two bytes to a scatter list
+ * @iov: the list, addresses of the owner
+ * @nr: number of its entries
+ * @off: bytes to skip
+ * @val: what to write, in the order of the driver
+ *
+ * Here and not with its like in memory.c, since a call costs as much as the write.
+ *
+ * Context and return: as shunt_mem_read().
+ */
+static inline int shunt_mem_write16(const struct iovec *iov, u32 nr, size_t off,
+				    __virtio16 val)
+{
+	/* In nearly all lists they are in the first entry. */
+	if (likely(iov->iov_len >= off + sizeof(val)))
+		return put_user(val,
+				(__virtio16 __user *)(iov->iov_base + off));
+	return shunt_mem_write(iov, nr, off, &val, sizeof(val));
 }
 
 /* Remember the range that was found last. Context: @vq->mutex held. */
