@@ -15,7 +15,7 @@
  * is kept in shunt_vq.hit; whoever has taken a translation away then forgets it
  * there too, under the queue's mutex, before he says that it is gone.
  *
- * Ring pages: pinned for long (FOLL_LONGTERM), charged to the owner's
+ * Ring pages: pinned for long (pin.c), charged to the owner's
  * RLIMIT_MEMLOCK, and mapped as one run of kernel addresses, so that the rings
  * are plain memory for as long as they are mapped. Where the limit or the kind
  * of memory refuses the pin, the ring is reached by user access instead:
@@ -31,7 +31,6 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/vmalloc.h>
 
 #include "shunt.h"
 
@@ -234,78 +233,6 @@ static int area_find(struct shunt_vq *vq, struct shunt_area *area, u32 size,
 	return 0;
 }
 
-static int charge(struct shunt_dev *dev, u32 pages, bool inc)
-{
-	int err;
-
-	mmap_write_lock(dev->mm);
-	err = __account_locked_vm(dev->mm, pages, inc, dev->owner,
-				  dev->owner_can_lock);
-	mmap_write_unlock(dev->mm);
-	return err;
-}
-
-static void *map_pages(struct page **pages, u32 nr)
-{
-	u32 i;
-
-	/* A huge page, or a single one, has an address already. */
-	for (i = 1; i < nr; i++)
-		if (page_to_pfn(pages[i]) != page_to_pfn(pages[0]) + i)
-			break;
-	if (!IS_ENABLED(CONFIG_HIGHMEM) && i == nr)
-		return page_address(pages[0]);
-	return vmap(pages, nr, VM_MAP, PAGE_KERNEL);
-}
-
-static void area_unpin(struct shunt_dev *dev, struct shunt_area *area)
-{
-	if (!area->pages)
-		return;
-	if (is_vmalloc_addr(area->map))
-		vunmap(area->map);
-	area->map = NULL;
-	unpin_user_pages_dirty_lock(area->pages, area->nr, true);
-	kvfree(area->pages);
-	area->pages = NULL;
-	charge(dev, area->nr, false);
-}
-
-static int area_pin(struct shunt_dev *dev, struct shunt_area *area)
-{
-	u32 i;
-	int err;
-
-	err = charge(dev, area->nr, true);
-	if (err)
-		return err;
-	err = -ENOMEM;
-	area->pages = kvmalloc_array(area->nr, sizeof(*area->pages),
-				     GFP_KERNEL_ACCOUNT);
-	if (!area->pages)
-		goto uncharge;
-	for (i = 0; i < area->nr; i++) {
-		err = pin_user_pages_fast(area->user[i], 1,
-					  FOLL_WRITE | FOLL_LONGTERM,
-					  &area->pages[i]);
-		if (err != 1)
-			goto unpin;
-	}
-	err = -ENOMEM;
-	area->map = map_pages(area->pages, area->nr);
-	if (!area->map)
-		goto unpin;
-	return 0;
-
-unpin:
-	unpin_user_pages(area->pages, i);
-	kvfree(area->pages);
-	area->pages = NULL;
-uncharge:
-	charge(dev, area->nr, false);
-	return err < 0 ? err : -EFAULT;
-}
-
 /**
  * shunt_mem_unmap_ring() - let go of a ring's pages
  * @vq: the queue; the next pass maps them anew
@@ -320,7 +247,7 @@ void shunt_mem_unmap_ring(struct shunt_vq *vq)
 		struct shunt_area *area = &vq->area[part];
 
 		vq->ring.map[part] = NULL;
-		area_unpin(vq->dev, area);
+		shunt_unpin_area(vq->dev, area);
 		kvfree(area->user);
 		area->user = NULL;
 	}
@@ -357,11 +284,11 @@ int shunt_mem_map_ring(struct shunt_vq *vq)
 
 	/* All or none; none is no error: user access then. */
 	for (part = 0; part < RING_PARTS; part++)
-		if (area_pin(vq->dev, &vq->area[part]))
+		if (shunt_pin_area(vq->dev, &vq->area[part]))
 			break;
 	if (part < RING_PARTS) {
 		while (part--)
-			area_unpin(vq->dev, &vq->area[part]);
+			shunt_unpin_area(vq->dev, &vq->area[part]);
 		return 0;
 	}
 	for (part = 0; part < RING_PARTS; part++)

@@ -400,6 +400,10 @@ int shunt_mem_read(const struct iovec *iov, u32 nr, size_t off, void *to,
 int shunt_mem_read_page(const struct iovec *iov, u32 nr, size_t off, void *to,
 			size_t len);
 
+/* pin.c */
+int shunt_pin_area(struct shunt_dev *dev, struct shunt_area *area);
+void shunt_unpin_area(struct shunt_dev *dev, struct shunt_area *area);
+
 /* iotlb.c */
 int shunt_iotlb_enable(struct shunt_dev *dev);
 int shunt_iotlb_find(struct shunt_vq *vq, u64 addr, u32 access);
