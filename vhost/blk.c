@@ -82,6 +82,16 @@ static long set_wce(struct shunt_blk *blk, u32 __user *arg)
 	return 0;
 }
 
+/* SHUNT_BLK_SET_PLACES */
+static long set_places(struct shunt_blk *blk, u64 __user *arg)
+{
+	u64 addr;
+
+	if (get_user(addr, arg))
+		return -EFAULT;
+	return shunt_places_set(&blk->dev, addr);
+}
+
 /* SHUNT_BLK_GET_CONFIG */
 static long get_config(struct shunt_blk *blk, void __user *arg)
 {
@@ -227,6 +237,8 @@ static long blk_ioctl(struct shunt_dev *dev, unsigned int cmd, void __user *arg)
 		return set_wce(to_blk(dev), arg);
 	case SHUNT_BLK_SET_CONFIG_CALL:
 		return set_config_call(to_blk(dev), arg);
+	case SHUNT_BLK_SET_PLACES:
+		return set_places(to_blk(dev), arg);
 	default:
 		return -ENOIOCTLCMD;
 	}

@@ -251,6 +251,7 @@ static void teardown(struct shunt_dev *dev)
 		vq_reset(dev->vqs[i]);
 		shunt_vq_free(dev->vqs[i]);
 	}
+	shunt_places_forget(dev);
 	umem = dev->umem;
 	owner = dev->owner;
 	spin_lock(&dev->lock);

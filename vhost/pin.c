@@ -5,7 +5,7 @@
  * DOC: Theory of Operation
  *
  * Purpose: memory that is written from places where a page fault cannot be waited for,
- * or must not be: rings (memory.c). It is
+ * or must not be: rings (memory.c), and what the owner is told of them (places.c). It is
  * pinned for long (FOLL_LONGTERM), charged to the owner's RLIMIT_MEMLOCK, and mapped as
  * one run of kernel addresses. A page that the owner unmaps meanwhile stays allocated
  * until it is let go of, and harms nobody.

@@ -22,6 +22,7 @@
 #include <linux/slab.h>
 
 #include "shunt.h"
+#include "uapi/shunt.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -201,6 +202,7 @@ int shunt_vq_start(struct shunt_vq *vq)
 		}
 	}
 	vq->running = true;
+	shunt_place_put(vq, SHUNT_PLACE_RUNNING);
 	shunt_worker_wake(vq);
 	return 0;
 }
@@ -216,6 +218,9 @@ EXPORT_SYMBOL_GPL(shunt_vq_start);
  */
 void shunt_vq_stop(struct shunt_vq *vq)
 {
+	if (vq->running)
+		shunt_place_put(vq, vq->broken ? SHUNT_PLACE_BROKEN :
+						 SHUNT_PLACE_STOPPED);
 	vq->running = false;
 	shunt_mem_unmap_ring(vq);
 }

@@ -101,7 +101,7 @@ struct shunt_poll {
 };
 
 /**
- * struct shunt_area - one part of a ring made accessible (memory.c)
+ * struct shunt_area - memory made accessible: one part of a ring (memory.c)
  * @addr: where the VMM says it is: address of the owner, or an IOVA
  * @offset: of @addr in the first page
  * @nr: number of pages
@@ -288,6 +288,9 @@ struct shunt_ops {
  * @owner_can_lock: the owner had CAP_IPC_LOCK
  * @offers: feature bits offered besides SHUNT_FEATURES: those of the back end, until it
  *	knows better
+ * @places: struct shunt_place for each queue, pinned; or no pages. Changes while no queue
+ *	runs
+ * @places_user: the owner's address of its page
  */
 struct shunt_dev {
 	struct mutex mutex;
@@ -309,6 +312,8 @@ struct shunt_dev {
 	wait_queue_head_t miss_wait;
 	u64 log_base;
 	struct eventfd_ctx *log_ctx;
+	struct shunt_area places;
+	unsigned long places_user;
 };
 
 /* device.c */
@@ -403,6 +408,11 @@ int shunt_mem_read_page(const struct iovec *iov, u32 nr, size_t off, void *to,
 /* pin.c */
 int shunt_pin_area(struct shunt_dev *dev, struct shunt_area *area);
 void shunt_unpin_area(struct shunt_dev *dev, struct shunt_area *area);
+
+/* places.c */
+int shunt_places_set(struct shunt_dev *dev, u64 addr);
+void shunt_places_forget(struct shunt_dev *dev);
+void shunt_place_put(struct shunt_vq *vq, u32 state);
 
 /* iotlb.c */
 int shunt_iotlb_enable(struct shunt_dev *dev);

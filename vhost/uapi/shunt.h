@@ -52,6 +52,33 @@ struct shunt_blk_config {
 };
 
 /**
+ * enum shunt_place_state - what is known of where a ring was left
+ * @SHUNT_PLACE_NONE: nothing: as memory is that nobody wrote to
+ * @SHUNT_PLACE_RUNNING: the queue runs, from the place on
+ * @SHUNT_PLACE_STOPPED: it was stopped at the place; what it took has been returned
+ * @SHUNT_PLACE_BROKEN: it was broken when it was stopped: the driver broke a rule, or what
+ *	was taken was not returned
+ */
+enum shunt_place_state {
+	SHUNT_PLACE_NONE = 0,
+	SHUNT_PLACE_RUNNING = 1,
+	SHUNT_PLACE_STOPPED = 2,
+	SHUNT_PLACE_BROKEN = 3,
+};
+
+/**
+ * struct shunt_place - where a ring was left
+ * @base: as VHOST_GET_VRING_BASE has it
+ * @state: enum shunt_place_state
+ *
+ * Both are written at once. Aligned to its size.
+ */
+struct shunt_place {
+	__u32 base;
+	__u32 state;
+};
+
+/**
  * VHOST_BLK_SET_BACKEND - start a queue, or stop it (fd -1), as Virtuozzo's vhost-blk
  *
  * By the owner. The file is the disk's; where SHUNT_BLK_SET_DISK was not used it becomes
@@ -97,5 +124,19 @@ struct shunt_blk_config {
  * -EBADF; -EINVAL: no eventfd; -ENODEV: there is no disk.
  */
 #define SHUNT_BLK_SET_CONFIG_CALL _IOW(VHOST_VIRTIO, 0xc3, __s32)
+
+/**
+ * SHUNT_BLK_SET_PLACES - have the kernel write down where rings are left
+ *
+ * By the owner. The argument is the address of a struct shunt_place for each queue, in one
+ * page of memory that can be pinned; 0: none. It is written when a queue starts and when
+ * it stops, also because the device is closed or its owner killed, and then before the disk
+ * is let go of; never read. The page stays pinned, and charged to RLIMIT_MEMLOCK, until
+ * another one is given, or the owner gives up the device.
+ *
+ * -EBUSY: a queue runs; -EINVAL: not aligned, or not in one page; -EFAULT; -ENOMEM. Where it
+ * fails, but for -EBUSY, there is none.
+ */
+#define SHUNT_BLK_SET_PLACES _IOW(VHOST_VIRTIO, 0xc4, __u64)
 
 #endif
