@@ -87,7 +87,7 @@ static enum status run(const struct disk *disk, const struct disk_wish *wish,
 		       const struct serving *serving, struct failure *why)
 {
 	static const unsigned long ioctls[] = { VHOST_BLK_SET_BACKEND, SHUNT_BLK_GET_CONFIG,
-						SHUNT_BLK_SET_CONFIG_CALL };
+						SHUNT_BLK_SET_CONFIG_CALL, SHUNT_BLK_SET_PLACES };
 	struct door_blk blk = { .disk = disk->file, .read_only = wish->read_only };
 	static struct door door;
 	enum status status;

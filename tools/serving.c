@@ -225,7 +225,14 @@ static void say(const struct failure *what)
 enum status serving_run(const struct serving *serving, struct door *door,
 			const unsigned long *ioctls, size_t ioctl_count, struct failure *why)
 {
-	const struct jail jail = { serving->uid, serving->gid, ioctls, ioctl_count, door->event };
+	const struct jail jail = {
+		.uid = serving->uid,
+		.gid = serving->gid,
+		.ioctls = ioctls,
+		.ioctl_count = ioctl_count,
+		.event = door->event,
+		.inflight = door->backend->protocol >> VU_P_INFLIGHT_SHMFD & 1,
+	};
 	enum status status = signals_prepare(why);
 	struct door_socket socket;
 

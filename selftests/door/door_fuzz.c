@@ -95,10 +95,13 @@ static void die(const char *what)
 }
 
 static int memory_fd, event_fd, small_fd, socket_fd;
+static int region_fd = -1; /* the in-flight region of this input */
 
 static int some_fd(void)
 {
-	switch (take8() % 9) {
+	switch (take8() % 10) {
+	case 9:
+		return dup(region_fd >= 0 ? region_fd : memory_fd);
 	case 8:
 		return dup(socket_fd);
 	case 0:
@@ -134,6 +137,9 @@ static uint32_t usual_size(uint32_t request, uint8_t count)
 		return 40;
 	case VU_SET_LOG_BASE:
 		return 16;
+	case VU_GET_INFLIGHT_FD:
+	case VU_SET_INFLIGHT_FD:
+		return sizeof(((union vu_body *)0)->inflight);
 	case VU_SET_MEM_TABLE:
 		return VU_TABLE_HEAD + 32u * count;
 	case VU_GET_CONFIG:
@@ -191,6 +197,28 @@ static void say(struct door *door, uint32_t request, const void *body, uint32_t 
 	message_clear(&message);
 }
 
+/* Give the door the in-flight region that it made before, or have it make one. */
+static void remember(struct door *door)
+{
+	union vu_body body = { .inflight = { .num_queues = FAKE_RINGS, .queue_size = 256 } };
+	struct vu_message message;
+	struct failure why;
+	bool reply;
+
+	if (region_fd < 0) {
+		message_init(&message);
+		message.head =
+			(struct vu_header){ VU_GET_INFLIGHT_FD, VU_VERSION, sizeof(body.inflight) };
+		message.body = body;
+		if (door_receive(door, &message, &reply, &why))
+			die(why.text);
+		region_fd = message_take_fd(&message);
+		message_clear(&message);
+	}
+	body.inflight.mmap_size = 4096;
+	say(door, VU_SET_INFLIGHT_FD, &body, sizeof(body.inflight), region_fd);
+}
+
 /* Some rings that run, in one region of memory. */
 static void begin(struct door *door, uint8_t how)
 {
@@ -208,6 +236,8 @@ static void begin(struct door *door, uint8_t how)
 	body.table.count = 1;
 	body.table.regions[0] = (struct vu_region){ 0, MEMORY_SIZE, 0x7f0000000000, 0 };
 	say(door, VU_SET_MEM_TABLE, &body, VU_TABLE_HEAD + 32, memory_fd);
+	if (door->protocol >> VU_P_INFLIGHT_SHMFD & 1 && how & 8)
+		remember(door);
 	for (uint64_t i = 0; i < (how >> 4 & 3); i++) {
 		body.state = (struct vhost_vring_state){ (uint32_t)i, 256 };
 		say(door, VU_SET_VRING_NUM, &body, 8, -1);
@@ -310,6 +340,7 @@ static void make_disk(struct door *door, struct fake *fake, struct door_blk *blk
 {
 	fake_init_disk(fake);
 	fake->foreign = take8() & 1;
+	fake->breaks = take8() & 1;
 	*blk = (struct door_blk){ .disk = FAKE_DISK };
 	door->backend = &door_blk_backend;
 	door->self = blk;
@@ -385,6 +416,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	door_end(&door);
 	if (door.event >= 0)
 		close(door.event);
+	if (region_fd >= 0)
+		close(region_fd);
+	region_fd = -1;
 	if (next_fd() != fd)
 		die("a descriptor was leaked");
 	return 0;

@@ -20,7 +20,7 @@
 
 static void is_killed_for_the_rest(long what)
 {
-	const struct jail jail = { 65534, 65534, NULL, 0, -1 };
+	const struct jail jail = { 65534, 65534, NULL, 0, -1, what == 9 };
 	struct failure why;
 	int status;
 	pid_t pid;
@@ -59,11 +59,43 @@ static void is_killed_for_the_rest(long what)
 			if (read(0, &what, 1) < 0)
 				_exit(1);
 			break;
+		case 9:
+			fcntl(0, F_DUPFD, 0);
+			break;
+		case 10:
+			memfd_create("x", 0);
+			break;
 		}
 		_exit(0);
 	}
 	kt_sys(waitpid(pid, &status, 0));
 	kt_check(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "status %#x", status);
+}
+
+/* What a disk's door needs for its in-flight region, and gives away. */
+static void makes_a_region(long arg)
+{
+	const struct jail jail = { 65534, 65534, NULL, 0, -1, true };
+	struct msghdr nothing = { 0 };
+	struct failure why;
+	int pair[2], status;
+	pid_t pid;
+
+	(void)arg;
+	if (geteuid())
+		kt_skip("needs root, to become somebody else");
+	kt_sys(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	pid = kt_sys(fork());
+	if (!pid) {
+		int fd;
+
+		kt_check(!jail_enter(&jail, &why), "%s", why.text);
+		fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		_exit(fd < 0 || ftruncate(fd, 4096) || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) ||
+		      sendmsg(pair[0], &nothing, MSG_DONTWAIT) < 0);
+	}
+	kt_sys(waitpid(pid, &status, 0));
+	kt_check(!status, "status %#x", status);
 }
 
 int main(int argc, char **argv)
@@ -88,6 +120,13 @@ int main(int argc, char **argv)
 		  .run = is_killed_for_the_rest,
 		  .arg = 7 },
 		{ .name = "cannot read in the jail", .run = is_killed_for_the_rest, .arg = 8 },
+		{ .name = "cannot duplicate descriptors in a disk's jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 9 },
+		{ .name = "cannot make memory files in the jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 10 },
+		{ .name = "can make an in-flight region in a disk's jail", .run = makes_a_region },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -59,7 +59,7 @@ static pid_t start(const struct door_socket *socket, unsigned int kind, int said
 	if (signals_prepare(&why))
 		_exit(9);
 	if (kind & JAILED) {
-		const struct jail jail = { 65534, 65534, NULL, 0, front.door.event };
+		const struct jail jail = { 65534, 65534, NULL, 0, front.door.event, false };
 
 		if (jail_enter(&jail, &why)) {
 			fprintf(stderr, "# %s\n", why.text);

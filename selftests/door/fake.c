@@ -93,6 +93,8 @@ void fake_check(const struct fake *fake)
 		for (unsigned int i = 0; i < FAKE_RINGS; i++)
 			if (file->rings[i].backend >= 0)
 				check_ring(file, &file->rings[i]);
+		MUST(!file->places ||
+		     is_mapped(file->places, FAKE_RINGS * sizeof(struct shunt_place)));
 	}
 }
 
@@ -113,6 +115,7 @@ bool fake_is_new(const struct fake *fake)
 
 		reset_file(&new);
 		if (fake->files[f].features || fake->files[f].regions || fake->files[f].log_base ||
+		    fake->files[f].places ||
 		    memcmp(fake->files[f].rings, new.rings, sizeof(new.rings)))
 			return false;
 		/* The first queue of the TAP is always in use. */
@@ -139,6 +142,34 @@ static int set_table(struct fake_file *file, const struct vhost_memory *table)
 	return 0;
 }
 
+/* Write down where a ring is, where the door has asked for that. */
+static void put_place(const struct fake_file *file, const struct fake_ring *ring, uint32_t state)
+{
+	struct shunt_place *places = (struct shunt_place *)(uintptr_t)file->places;
+
+	if (places)
+		places[ring - file->rings] = (struct shunt_place){ ring->base, state };
+}
+
+static void stop(const struct fake *fake, const struct fake_file *file, struct fake_ring *ring)
+{
+	if (ring->backend < 0)
+		return;
+	/* Something has gone through. */
+	ring->base += 3;
+	ring->backend = -1;
+	put_place(file, ring, fake->breaks ? SHUNT_PLACE_BROKEN : SHUNT_PLACE_STOPPED);
+}
+
+static int set_places(struct fake_file *file, uint64_t places)
+{
+	for (unsigned int i = 0; i < FAKE_RINGS; i++)
+		MUST(file->rings[i].backend < 0);
+	MUST(!(places % sizeof(struct shunt_place)));
+	file->places = places;
+	return 0;
+}
+
 static int set_backend(struct fake *fake, struct fake_file *file, struct fake_ring *ring, int fd)
 {
 	unsigned int queue = (unsigned int)fd - FAKE_TAP;
@@ -161,7 +192,12 @@ static int set_backend(struct fake *fake, struct fake_file *file, struct fake_ri
 			      10));
 		check_ring(file, ring);
 	}
+	if (fd < 0) {
+		stop(fake, file, ring);
+		return 0;
+	}
 	ring->backend = fd;
+	put_place(file, ring, SHUNT_PLACE_RUNNING);
 	return 0;
 }
 
@@ -198,8 +234,6 @@ static int ring_control(struct fake *fake, struct fake_file *file, unsigned long
 		return 0;
 	case VHOST_GET_VRING_BASE:
 		MUST(ring->backend < 0);
-		/* Something has gone through. */
-		ring->base += 3;
 		state->num = ring->base;
 		return 0;
 	case VHOST_SET_VRING_ADDR:
@@ -241,6 +275,8 @@ static int disk_control(struct fake_file *file, unsigned long request, void *arg
 		return 0;
 	case SHUNT_BLK_SET_CONFIG_CALL:
 		return set_eventfd(&file->config_call, *(int *)argument);
+	case SHUNT_BLK_SET_PLACES:
+		return set_places(file, *(uint64_t *)argument);
 	}
 	return refuse(ENOTTY);
 }
@@ -264,6 +300,8 @@ static int vhost_control(struct fake *fake, struct fake_file *file, unsigned lon
 		return refuse(EPERM);
 	switch (request) {
 	case VHOST_RESET_OWNER:
+		for (unsigned int i = 0; i < FAKE_RINGS; i++)
+			stop(fake, file, &file->rings[i]);
 		reset_file(file);
 		return 0;
 	case VHOST_SET_FEATURES:
@@ -282,6 +320,7 @@ static int vhost_control(struct fake *fake, struct fake_file *file, unsigned lon
 	case SHUNT_BLK_GET_CONFIG:
 	case SHUNT_BLK_SET_WCE:
 	case SHUNT_BLK_SET_CONFIG_CALL:
+	case SHUNT_BLK_SET_PLACES:
 		MUST(fake->disk);
 		return disk_control(file, request, argument);
 	default:

@@ -46,6 +46,7 @@ struct fake_file {
 	struct fake_ring rings[FAKE_RINGS];
 	int config_call;
 	uint32_t wce;
+	uint64_t places;
 };
 
 /**
@@ -62,6 +63,7 @@ struct fake_file {
  * @frame: what was sent from the TAP last
  * @calls: requests so far
  * @foreign: somebody else has the disk
+ * @breaks: rings are broken when they stop
  * @no_locks: its file system knows no locks
  * @locked: LOCK_SH or LOCK_EX, as the door has it; 0: not
  */
@@ -84,6 +86,7 @@ struct fake {
 	} frame;
 	unsigned int calls;
 	bool foreign;
+	bool breaks;
 	bool no_locks;
 	int locked;
 };

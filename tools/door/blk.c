@@ -11,7 +11,7 @@
  *
  * What was taken from a ring when the device goes away, be it that its process was killed, has been
  * returned once it is gone (Documentation/architecture.rst): the used index tells the next back end
- * all. Packed rings have none, and are not offered.
+ * all. Of packed rings, which have none, the in-flight region does (inflight.c).
  *
  * Nobody else may begin before that. So while rings run there is a lock (flock) on the open file of
  * the disk, which the vhost device keeps open until it has returned everything, whoever else is
@@ -140,16 +140,17 @@ const struct backend door_blk_backend = {
 	.name = "blk",
 	.drains = true,
 	.protocol = BIT(VU_P_MQ) | BIT(VU_P_LOG_SHMFD) | BIT(VU_P_REPLY_ACK) |
-		    BIT(VU_P_BACKEND_REQ) | BIT(VU_P_CONFIG) | BIT(VU_P_RESET_DEVICE) |
-		    BIT(VU_P_CONFIGURE_MEM_SLOTS) | BIT(VU_P_STATUS),
+		    BIT(VU_P_BACKEND_REQ) | BIT(VU_P_CONFIG) | BIT(VU_P_INFLIGHT_SHMFD) |
+		    BIT(VU_P_RESET_DEVICE) | BIT(VU_P_CONFIGURE_MEM_SLOTS) | BIT(VU_P_STATUS),
 	/* For what is missing of the rings' features see door_net_backend. */
-	.kernel_mask =
-		BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) | BIT(VIRTIO_BLK_F_RO) |
-		BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) | BIT(VIRTIO_BLK_F_TOPOLOGY) |
-		BIT(VIRTIO_BLK_F_MQ) | BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) |
-		BIT(VIRTIO_BLK_F_SECURE_ERASE) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
-		BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
-		BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_IN_ORDER),
+	.kernel_mask = BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
+		       BIT(VIRTIO_BLK_F_RO) | BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
+		       BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_MQ) |
+		       BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) |
+		       BIT(VIRTIO_BLK_F_SECURE_ERASE) | BIT(VIRTIO_F_NOTIFY_ON_EMPTY) |
+		       BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
+		       BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) |
+		       BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER),
 	.offer = blk_offer,
 	.set_features = blk_set_features,
 	.ready = blk_ready,

@@ -34,6 +34,7 @@ enum body {
 	BODY_REGION,
 	BODY_LOG,
 	BODY_CONFIG,
+	BODY_INFLIGHT,
 };
 
 /* When a request makes sense. */
@@ -86,6 +87,9 @@ static const struct rule rules[VU_COUNT] = {
 	[VU_SET_BACKEND_REQ_FD] = { "SET_BACKEND_REQ_FD", BODY_NONE, 1, 1, VU_P_BACKEND_REQ, 0 },
 	[VU_GET_CONFIG] = { "GET_CONFIG", BODY_CONFIG, 0, 0, VU_P_CONFIG, 0 },
 	[VU_SET_CONFIG] = { "SET_CONFIG", BODY_CONFIG, 0, 0, VU_P_CONFIG, 0 },
+	[VU_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", BODY_INFLIGHT, 0, 0, VU_P_INFLIGHT_SHMFD, 0 },
+	[VU_SET_INFLIGHT_FD] = { "SET_INFLIGHT_FD", BODY_INFLIGHT, 1, 1, VU_P_INFLIGHT_SHMFD,
+				 OWNED },
 	[VU_RESET_DEVICE] = { "RESET_DEVICE", BODY_NONE, 0, 0, VU_P_RESET_DEVICE, 0 },
 	[VU_GET_MAX_MEM_SLOTS] = { "GET_MAX_MEM_SLOTS", BODY_NONE, 0, 0, VU_P_CONFIGURE_MEM_SLOTS,
 				   0 },
@@ -137,6 +141,8 @@ static bool size_fits(enum body body, const struct vu_message *message)
 		       it->config.offset < 2 * VU_CONFIG_MMIO &&
 		       it->config.offset % VU_CONFIG_MMIO <= VU_CONFIG_MAX - it->config.size &&
 		       size == VU_CONFIG_HEAD + it->config.size;
+	case BODY_INFLIGHT:
+		return size == VU_INFLIGHT_SIZE || size == sizeof(it->inflight);
 	}
 	return false;
 }

@@ -34,6 +34,8 @@
  * @running: the kernel has it
  * @addressed: @addr is there
  * @num: descriptors, 0 if not said yet
+ * @ran: the kernel has had it in this connection
+ * @refused: it is not to run as it was left: the guest has to reset its device
  * @base: where it starts
  * @left: where it was told to start or stopped, whichever was last: what GET_VRING_BASE says,
  *	after a reset as well
@@ -47,6 +49,8 @@ struct door_ring {
 	bool enabled;
 	bool running;
 	bool addressed;
+	bool ran;
+	bool refused;
 	unsigned int num;
 	uint32_t base;
 	uint32_t left;
@@ -57,6 +61,7 @@ struct door_ring {
 };
 
 struct backend;
+struct shunt_place;
 
 /**
  * struct door - a device
@@ -83,6 +88,7 @@ struct backend;
  * @stale_map: the same of a single mapping
  * @log: the dirty log
  * @log_size: its bytes
+ * @inflight: the in-flight region
  * @log_fd: the eventfd that says that it was written to, or -1
  * @channel: the socket for what the back end asks, or -1; written to only
  * @waiting: a ring would run, but the back end is not ready: door_retry()
@@ -111,6 +117,7 @@ struct door {
 	struct mapping stale_map;
 	struct mapping log;
 	uint64_t log_size;
+	struct mapping inflight;
 	int log_fd;
 	int channel;
 	bool waiting;
@@ -122,7 +129,7 @@ struct door {
  * struct backend - a kind of device
  * @name: its name
  * @rings_per_file: rings of one open vhost device; 0: all of them
- * @drains: its vhost device returns all that it took before it stops, in the order it took it
+ * @drains: its vhost device returns all that it took before it stops
  * @protocol: protocol features that it can offer
  * @kernel_mask: features that are passed on from the vhost device
  * @offer: features that it has beside the vhost device's
@@ -268,6 +275,10 @@ enum status ring_push_addr(struct door *door, unsigned int ring, struct failure 
 /* Hand the kernel the addresses of all rings that run. */
 enum status rings_push_addr(struct door *door, struct failure *why);
 
+/* What the in-flight region says of a ring: nothing, if there is none, or the ring ran since. */
+enum status inflight_find(const struct door *door, unsigned int ring, struct shunt_place *place,
+			  struct failure *why);
+
 /* Start or stop a ring in the kernel, as what is known of it says. */
 enum status ring_update(struct door *door, unsigned int ring, struct failure *why);
 
@@ -290,6 +301,8 @@ enum status on_set_mem_table(struct door *door, struct vu_message *message, stru
 enum status on_add_mem_reg(struct door *door, struct vu_message *message, struct failure *why);
 enum status on_rem_mem_reg(struct door *door, struct vu_message *message, struct failure *why);
 enum status on_set_log_base(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_get_inflight_fd(struct door *door, struct vu_message *message, struct failure *why);
+enum status on_set_inflight_fd(struct door *door, struct vu_message *message, struct failure *why);
 enum status on_set_log_fd(struct door *door, struct vu_message *message, struct failure *why);
 
 #endif

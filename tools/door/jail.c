@@ -7,14 +7,16 @@
  * The process holds a TAP, vhost devices, and the guest's memory, and its one input is a VMM that
  * may be an attacker. Should he get to run code here, then as a user without any privilege, who
  * can open nothing, and do with what is open no more than the door does:
- * - messages: ppoll, accept4, recvmsg, close, and sendto without an address: a descriptor can be
- * sent to nobody;
+ * - messages: ppoll, accept4, recvmsg, close, and sendto without an address: a descriptor of a
+ * network device can be sent to nobody;
  * - memory: mmap and munmap, never executable; fstat, fstatfs and madvise with them; brk for
  * malloc;
  * - process_vm_readv of itself: reading an index that may not be there without a signal;
  * - ioctl: the requests that are named below and by the back end;
  * - write: log lines, frames to the TAP, and an interrupt when a ring starts;
  * - flock: of a disk;
+ * - memfd_create, ftruncate, fcntl to seal, and sendmsg: an in-flight region; only where there are
+ * such. A disk's front end could be sent the disk then, which its guest can read and write anyway;
  * - read of the eventfd that tells of another configuration, and getsockopt and shutdown, of one
  * direction, of the channel for that: only where there is one;
  * - alarm, and clock_gettime, where the kernel does not answer it without a call;
@@ -55,6 +57,13 @@ static const int calls[] = {
 	SCMP_SYS(gettid),	   SCMP_SYS(getpid),
 	SCMP_SYS(futex),	   SCMP_SYS(clock_gettime),
 	SCMP_SYS(flock),
+};
+
+/* What making a region and giving it away takes. */
+static const int inflight_calls[] = {
+	SCMP_SYS(memfd_create),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(sendmsg),
 };
 
 /* What every back end asks of its vhost device. */
@@ -144,6 +153,11 @@ static int add_rules(scmp_filter_ctx filter, const struct jail *jail)
 					 SCMP_A1(SCMP_CMP_EQ, SHUT_RD));
 	if (!error && jail->event >= 0)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 0);
+	for (size_t i = 0; !error && jail->inflight && i < COUNT(inflight_calls); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, inflight_calls[i], 0);
+	if (!error && jail->inflight)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+					 SCMP_A1(SCMP_CMP_EQ, F_ADD_SEALS));
 	/* How a newer C library does fstat(). A path cannot be told from none here. */
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,

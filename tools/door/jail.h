@@ -3,6 +3,7 @@
 #ifndef SHUNT_DOOR_JAIL_H
 #define SHUNT_DOOR_JAIL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -15,6 +16,7 @@
  * @ioctls: requests that its back end makes, beside those of all vhost devices
  * @ioctl_count: how many
  * @event: an eventfd that it reads, or -1
+ * @inflight: it makes in-flight regions
  */
 struct jail {
 	uid_t uid;
@@ -22,6 +24,7 @@ struct jail {
 	const unsigned long *ioctls;
 	size_t ioctl_count;
 	int event;
+	bool inflight;
 };
 
 /**

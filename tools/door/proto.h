@@ -39,6 +39,8 @@ enum vu_request {
 	VU_SET_BACKEND_REQ_FD = 21,
 	VU_GET_CONFIG = 24,
 	VU_SET_CONFIG = 25,
+	VU_GET_INFLIGHT_FD = 31,
+	VU_SET_INFLIGHT_FD = 32,
 	VU_RESET_DEVICE = 34,
 	VU_GET_MAX_MEM_SLOTS = 36,
 	VU_ADD_MEM_REG = 37,
@@ -160,10 +162,18 @@ union vu_body {
 		uint32_t flags;
 		uint8_t bytes[VU_CONFIG_MAX];
 	} config;
+	struct {
+		uint64_t mmap_size;
+		uint64_t mmap_offset;
+		uint16_t num_queues;
+		uint16_t queue_size;
+	} inflight;
 };
 
 #define VU_TABLE_HEAD 8u
 #define VU_CONFIG_HEAD 12u
+/* Without what C puts behind it, which most send. */
+#define VU_INFLIGHT_SIZE 20u
 
 _Static_assert(sizeof(struct vu_header) == 12, "as on the wire");
 _Static_assert(sizeof(struct vu_region) == 32, "as on the wire");

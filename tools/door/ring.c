@@ -18,10 +18,12 @@
  * A ring that is started but disabled is not looked at. The specification would have a network
  * device go on emptying its transmit ring; drivers do not fill rings that are disabled.
  *
- * Where a split ring starts is the front end's word, but of a device that drains (struct backend)
- * it is known better: at the used index. The two differ after a back end was killed: what it had
- * taken and not returned would be lost with the base that some front ends send then (the available
- * index).
+ * Where a ring starts is the front end's word, but of a device that drains (struct backend) it is
+ * known better: a split ring goes on at the used index, a packed one where the in-flight region has
+ * it. These differ after a back end was killed: what it had taken would be lost with the base that
+ * some front ends send then (the available index), and others send that of the last start. Of a
+ * ring that was broken when it was left nobody knows where to go on: it does not run before it is
+ * set up anew (a region that is new, or a reset).
  *
  * Whoever served a ring before may have been killed after it returned requests and before it told
  * the guest, which then waits for ever; and QEMU gives the eventfd that reaches the guest after the
@@ -39,6 +41,7 @@
 #include <unistd.h>
 
 #include "door.h"
+#include "uapi/shunt.h"
 
 static bool is_packed(const struct door *door)
 {
@@ -116,14 +119,29 @@ static enum status push_fd(struct door *door, unsigned int ring, unsigned long r
 	return door_control(door, ring, request, what, &file, why);
 }
 
-/* Of a split ring whose device drains: go on at the used index, wherever the front end would. */
+/* Where a ring goes on whose device drains, wherever the front end would; or that it does not. */
 static enum status find_base(struct door *door, unsigned int ring, struct failure *why)
 {
 	struct door_ring *r = &door->rings[ring];
+	struct shunt_place place;
+	enum status status;
 	uint64_t host;
 	uint16_t used;
 
-	if (is_packed(door) || !door->backend->drains)
+	if (!door->backend->drains)
+		return ST_OK;
+	status = inflight_find(door, ring, &place, why);
+	if (status)
+		return status;
+	r->refused = place.state == SHUNT_PLACE_BROKEN;
+	if (r->refused)
+		failed(why, ST_PEER,
+		       "ring %u was broken when it was left: it stays so until its "
+		       "guest resets the device",
+		       ring);
+	if (is_packed(door) && place.state == SHUNT_PLACE_STOPPED)
+		r->base = place.base;
+	if (is_packed(door) || r->refused)
 		return ST_OK;
 	/* The index comes after the flags. */
 	if (!memory_translate(&door->memory, r->addr.used_user_addr, 4, &host))
@@ -159,6 +177,8 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 	if (!is_packed(door) && r->base > UINT16_MAX)
 		return failed(why, ST_PEER, "ring %u: base %#x", ring, r->base);
 	status = find_base(door, ring, why);
+	if (r->refused)
+		return status;
 	base.num = r->base;
 	if (!status)
 		status = door_control(door, ring, VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM", &num,
@@ -182,6 +202,7 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 	if (status)
 		return status;
 	r->running = true;
+	r->ran = true;
 	interrupt(r);
 	return ST_OK;
 }
@@ -210,7 +231,7 @@ enum status ring_update(struct door *door, unsigned int ring, struct failure *wh
 	bool enabled = r->enabled || !(door->features >> VU_F_PROTOCOL_FEATURES & 1);
 	bool waits = r->addr.flags & 1U << VHOST_VRING_F_LOG &&
 		     door->features >> VHOST_F_LOG_ALL & 1 && !door->log.start;
-	bool wanted = r->started && enabled && r->num && r->addressed && !waits;
+	bool wanted = r->started && enabled && r->num && r->addressed && !waits && !r->refused;
 
 	if (wanted && !r->running) {
 		bool ready = true;
@@ -247,6 +268,7 @@ void ring_forget(struct door_ring *ring, bool fds)
 		.call = ring->call,
 		.err = ring->err,
 		.left = fds ? 0 : ring->left,
+		.ran = !fds && ring->ran,
 	};
 }
 

@@ -18,6 +18,7 @@
  * run already: what changes nothing is never refused.
  */
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -133,6 +134,7 @@ static void forget_connection(struct door *door)
 	close_channel(door);
 	mapping_end(&door->log);
 	door->log_size = 0;
+	mapping_end(&door->inflight);
 	mapping_end(&door->stale_map);
 	memory_end(&door->stale);
 	memory_clear(&door->memory);
@@ -185,11 +187,22 @@ static enum status answer(struct vu_message *message, uint64_t number)
 	return ST_OK;
 }
 
+/*
+ * Packed rings of a disk only where an in-flight region tells the next back end where they were
+ * left: a front end does not know that of one that was killed, and the disk would stand still.
+ */
+static uint64_t offered(const struct door *door)
+{
+	if (door->backend->protocol & ~door->protocol & 1ULL << VU_P_INFLIGHT_SHMFD)
+		return door->offered & ~(1ULL << VIRTIO_F_RING_PACKED);
+	return door->offered;
+}
+
 static enum status on_get_features(struct door *door, struct vu_message *message,
 				   struct failure *why)
 {
 	(void)why;
-	return answer(message, door->offered);
+	return answer(message, offered(door));
 }
 
 enum status door_update(struct door *door, struct failure *why)
@@ -220,9 +233,9 @@ static enum status on_set_features(struct door *door, struct vu_message *message
 	uint64_t features = message->body.u64, changed = features ^ door->features;
 	enum status status;
 
-	if (features & ~door->offered)
+	if (features & ~offered(door))
 		return failed(why, ST_PEER, "features %#llx were not offered",
-			      (unsigned long long)(features & ~door->offered));
+			      (unsigned long long)(features & ~offered(door)));
 	if (!changed)
 		return ST_OK;
 	for (unsigned int i = 0; i < door->ring_count; i++)
@@ -381,8 +394,13 @@ static enum status on_set_config(struct door *door, struct vu_message *message, 
 static enum status on_reset_device(struct door *door, struct vu_message *message,
 				   struct failure *why)
 {
+	enum status status = reset_rings(door, why);
+
 	(void)message;
-	return reset_rings(door, why);
+	/* What comes next begins anew, whatever the in-flight region has of before. */
+	for (unsigned int i = 0; i < door->ring_count; i++)
+		door->rings[i].ran = true;
+	return status;
 }
 
 static enum status on_set_status(struct door *door, struct vu_message *message, struct failure *why)
@@ -438,6 +456,8 @@ static const struct action actions[VU_COUNT] = {
 	[VU_SET_BACKEND_REQ_FD] = { on_set_backend_req_fd, false, false },
 	[VU_GET_CONFIG] = { on_get_config, true, false },
 	[VU_SET_CONFIG] = { on_set_config, false, true },
+	[VU_GET_INFLIGHT_FD] = { on_get_inflight_fd, true, false },
+	[VU_SET_INFLIGHT_FD] = { on_set_inflight_fd, false, false },
 	[VU_RESET_DEVICE] = { on_reset_device, false, false },
 	[VU_GET_MAX_MEM_SLOTS] = { on_get_max_mem_slots, true, false },
 	[VU_ADD_MEM_REG] = { on_add_mem_reg, false, false },

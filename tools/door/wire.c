@@ -8,7 +8,6 @@
  * holds up nothing: the caller sits in poll(), where signals reach it.
  */
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -40,6 +39,16 @@ int message_take_fd(struct vu_message *message)
 	fd = message->fds[0];
 	message->fds[0] = -1;
 	return fd;
+}
+
+void message_give_fd(struct vu_message *message, int fd)
+{
+	for (unsigned int i = 0; i < message->fd_count; i++)
+		if (message->fds[i] >= 0)
+			close(message->fds[i]);
+	message->fds[0] = fd;
+	message->fd_count = 1;
+	message->reply_fd = true;
 }
 
 /*
@@ -149,6 +158,28 @@ enum wire_state wire_receive(int socket, struct vu_message *message, struct fail
 	}
 }
 
+static ssize_t send_with_fd(int socket, void *bytes, size_t size, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec part = { bytes, size };
+	struct msghdr header = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 enum status wire_reply(int socket, struct vu_message *message, struct failure *why)
 {
 	unsigned char bytes[sizeof(message->head) + sizeof(message->body)];
@@ -159,7 +190,8 @@ enum status wire_reply(int socket, struct vu_message *message, struct failure *w
 	memcpy(bytes, &message->head, sizeof(message->head));
 	memcpy(bytes + sizeof(message->head), &message->body, message->head.size);
 	do {
-		sent = send(socket, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent = message->reply_fd ? send_with_fd(socket, bytes, size, message->fds[0]) :
+					   send(socket, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return failed(why, ST_PEER, "cannot reply to request %u: %s", message->head.request,

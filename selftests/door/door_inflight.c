@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * door_inflight.c - the in-flight region of a disk: where its rings were left, for the next door
+ *
+ * With a kernel that is not there (fake.h); no root, no VM.
+ */
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "front.h"
+#include "ktap.h"
+#include "uapi/shunt.h"
+
+#define BIT(n) (1ULL << (n))
+
+static struct front front;
+
+static void greet(unsigned int rings)
+{
+	front_make_disk(&front, rings);
+	front_greet(&front, BIT(VHOST_F_LOG_ALL));
+}
+
+/* GET_INFLIGHT_FD: the descriptor, or -1 if none came; the reply in @body. */
+static int get_region(unsigned int rings, uint32_t size, union vu_body *body)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))];
+	struct vu_header head;
+	struct iovec parts[] = { { &head, sizeof(head) }, { body, sizeof(*body) } };
+	struct msghdr header = { .msg_iov = parts,
+				 .msg_iovlen = 2,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	int fd;
+
+	*body = (union vu_body){ .inflight = { .num_queues = (uint16_t)rings, .queue_size = 128 } };
+	front_tell(&front, VU_GET_INFLIGHT_FD, body, size, -1);
+	kt_check(recvmsg(front.mine, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) ==
+				 (ssize_t)(sizeof(head) + size) &&
+			 head.size == size,
+		 "a reply of another size");
+	c = CMSG_FIRSTHDR(&header);
+	if (!c)
+		return -1;
+	kt_check(c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(fd)),
+		 "not one descriptor");
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* SET_INFLIGHT_FD; what became of it. */
+static enum status set_region(int fd, unsigned int rings, uint64_t size, uint64_t offset)
+{
+	const union vu_body body = { .inflight = { .mmap_size = size,
+						   .mmap_offset = offset,
+						   .num_queues = (uint16_t)rings,
+						   .queue_size = 128 } };
+
+	front_send(&front, VU_SET_INFLIGHT_FD, VU_VERSION, &body, sizeof(body.inflight), &fd,
+		   fd >= 0);
+	return front_step(&front);
+}
+
+/* A region, and where it has the places of rings. */
+static int new_region(unsigned int rings, struct shunt_place **places)
+{
+	union vu_body body;
+	int fd = get_region(rings, sizeof(body.inflight), &body);
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	kt_check(page != MAP_FAILED, "mmap: %m");
+	*places = (struct shunt_place *)((char *)page + 64);
+	return fd;
+}
+
+static void gives_a_region(long size)
+{
+	unsigned int open = front_open_files();
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	struct shunt_place *places;
+	union vu_body body;
+	int fd, other;
+
+	greet(4);
+	fd = get_region(4, (uint32_t)size, &body);
+	kt_check(fd >= 0, "no descriptor");
+	kt_check(body.inflight.mmap_size == 4096 && !body.inflight.mmap_offset &&
+			 body.inflight.num_queues == 4 && body.inflight.queue_size == 128,
+		 "%llu bytes at %llu", (unsigned long long)body.inflight.mmap_size,
+		 (unsigned long long)body.inflight.mmap_offset);
+	kt_check((fcntl(fd, F_GET_SEALS) & seals) == seals, "seals %#x", fcntl(fd, F_GET_SEALS));
+	other = new_region(4, &places);
+	kt_check(!set_region(fd, 4, 4096, 0) && !set_region(other, 4, 4096, 0), "%s",
+		 front.why.text);
+	front_memory(&front, 0, 1);
+	front_ring(&front, VU_SET_VRING_ENABLE, 2, 1);
+	front_start(&front, 2, 128, 0);
+	kt_check(places[2].state == SHUNT_PLACE_RUNNING && !places[0].state, "state %u",
+		 places[2].state);
+	close(fd);
+	close(other);
+	front_end(&front);
+	kt_check(places[2].state == SHUNT_PLACE_STOPPED && places[2].base == 3, "state %u at %u",
+		 places[2].state, places[2].base);
+	kt_check(front_open_files() == open, "descriptors were leaked");
+}
+
+/* A connection whose rings are packed, with this region. */
+static void greet_packed(int fd)
+{
+	uint64_t features;
+
+	front_greet(&front, BIT(VHOST_F_LOG_ALL));
+	features = front_ask(&front, VU_GET_FEATURES);
+	kt_check(features & BIT(VIRTIO_F_RING_PACKED), "packed rings are not offered");
+	front_number(&front, VU_SET_FEATURES, features & ~BIT(VHOST_F_LOG_ALL));
+	if (fd >= 0)
+		kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+	front_memory(&front, 0, 1);
+}
+
+/* Have ring 0 started where the front end says; where the kernel starts it. */
+static uint32_t start_at(uint32_t base)
+{
+	front_start(&front, 0, 128, 0);
+	front_ring(&front, VU_SET_VRING_BASE, 0, base);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+	return front.fake.files[0].rings[0].base;
+}
+
+static uint32_t stop(void)
+{
+	struct vhost_vring_state state = { 0 };
+	union vu_body body;
+
+	front_tell(&front, VU_GET_VRING_BASE, &state, sizeof(state), -1);
+	front_reply(&front, &body);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 0);
+	return body.state.num;
+}
+
+/* The region knows more than a front end whose back end was killed, and less than any other. */
+static void goes_on_by_the_region(long arg)
+{
+	const uint32_t fresh = 0x80008000;
+	struct shunt_place *places;
+	struct failure why;
+	uint32_t base;
+	int fd;
+
+	(void)arg;
+	front_make_disk(&front, 1);
+	greet_packed(-1);
+	fd = new_region(1, &places);
+	kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+	kt_check(start_at(fresh) == fresh, "base %#x", front.fake.files[0].rings[0].base);
+	kt_check(!door_reset(&front.door, &why), "%s", why.text);
+	greet_packed(fd);
+	base = start_at(fresh);
+	kt_check(base == fresh + 3, "goes on at %#x", base);
+	/* Once it ran, the front end is told where it stops. */
+	base = stop();
+	kt_check(base == fresh + 6, "stopped at %#x", base);
+	kt_check(start_at(fresh) == fresh, "the guest may have begun anew");
+	kt_check(stop() == fresh + 3, "stopped");
+	/* A region that is new, as after a reset of the guest, knows nothing. */
+	kt_check(!door_reset(&front.door, &why), "%s", why.text);
+	close(fd);
+	greet_packed(-1);
+	fd = new_region(1, &places);
+	kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+	kt_check(start_at(fresh + 7) == fresh + 7, "base");
+	close(fd);
+	front_end(&front);
+}
+
+static void leaves_broken_rings_alone(long packed)
+{
+	const struct fake_ring *ring = &front.fake.files[0].rings[0];
+	struct shunt_place *places, *others;
+	struct failure why;
+	int fd;
+
+	front_make_disk(&front, 1);
+	front.fake.breaks = true;
+	if (packed)
+		greet_packed(-1);
+	else
+		front_greet(&front, BIT(VHOST_F_LOG_ALL));
+	fd = new_region(1, &places);
+	kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+	front_memory(&front, 0, 1);
+	start_at(0);
+	kt_check(!door_reset(&front.door, &why), "%s", why.text);
+	kt_check(places[0].state == SHUNT_PLACE_BROKEN, "state %u", places[0].state);
+	if (packed) {
+		greet_packed(fd);
+	} else {
+		front_greet(&front, BIT(VHOST_F_LOG_ALL));
+		kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+		front_memory(&front, 0, 1);
+	}
+	start_at(0);
+	kt_check(ring->backend < 0, "it runs");
+	kt_check(front.why.status && strstr(front.why.text, "broken"), "said \"%s\"",
+		 front.why.text);
+	front_ring(&front, VU_SET_VRING_NUM, 0, 128);
+	kt_check(ring->backend < 0 && !front.why.status && !front.door.waiting, "is tried again");
+	stop();
+	start_at(0);
+	kt_check(ring->backend < 0, "it runs after it was stopped");
+	stop();
+	/* The guest has reset its device. */
+	close(fd);
+	fd = new_region(1, &others);
+	kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+	start_at(0);
+	kt_check(ring->backend >= 0, "does not run");
+	close(fd);
+	front_end(&front);
+}
+
+static void needs_a_region_for_packed_rings(long arg)
+{
+	uint64_t protocol, all;
+
+	(void)arg;
+	front_make_disk(&front, 1);
+	protocol = front_ask(&front, VU_GET_PROTOCOL_FEATURES);
+	front_number(&front, VU_SET_PROTOCOL_FEATURES, protocol & ~BIT(VU_P_INFLIGHT_SHMFD));
+	all = front_ask(&front, VU_GET_FEATURES);
+	kt_check(!(all & BIT(VIRTIO_F_RING_PACKED)), "offered without");
+	all |= BIT(VIRTIO_F_RING_PACKED);
+	front_send(&front, VU_SET_FEATURES, VU_VERSION, &all, sizeof(all), NULL, 0);
+	kt_check(front_step(&front) == ST_PEER, "taken without");
+	front_end(&front);
+}
+
+static void refuses_other_regions(long what)
+{
+	unsigned int open = front_open_files();
+	int fd, wrong = -1, two[2];
+	struct shunt_place *places;
+	union vu_body body = { .inflight = { 4096, 0, 1, 128 } };
+
+	greet(4);
+	fd = new_region(4, &places);
+	switch (what) {
+	case 0:
+		kt_check(set_region(fd, 4, 8192, 0) == ST_PEER, "another size");
+		break;
+	case 1:
+		kt_check(set_region(fd, 4, 4096, 8) == ST_PEER, "an odd place");
+		break;
+	case 2:
+		kt_check(set_region(fd, 4, 4096, 4096) == ST_PEER, "behind the end");
+		break;
+	case 3:
+		kt_check(set_region(fd, 4, 4096, UINT64_MAX - 4095) == ST_PEER,
+			 "at the end of all");
+		break;
+	case 4:
+		kt_check(set_region(fd, 5, 4096, 0) == ST_PEER, "too many rings");
+		break;
+	case 5:
+		kt_check(set_region(fd, 0, 4096, 0) == ST_PEER, "no rings");
+		break;
+	case 6:
+		kt_check(set_region(-1, 4, 4096, 0) == ST_PEER, "no descriptor");
+		break;
+	case 7: /* of another back end */
+		wrong = front_file(4096);
+		kt_check(set_region(wrong, 4, 4096, 0) == ST_PEER, "taken");
+		break;
+	case 8:
+		wrong = kt_sys(eventfd(0, EFD_CLOEXEC));
+		kt_check(set_region(wrong, 4, 4096, 0) == ST_PEER, "taken");
+		break;
+	case 9:
+		two[0] = two[1] = fd;
+		front_send(&front, VU_SET_INFLIGHT_FD, VU_VERSION, &body, sizeof(body.inflight),
+			   two, 2);
+		kt_check(front_step(&front) == ST_PEER, "two");
+		break;
+	case 10:
+		front_send(&front, VU_GET_INFLIGHT_FD, VU_VERSION, &body, 16, NULL, 0);
+		kt_check(front_step(&front) == ST_PEER, "half a body");
+		break;
+	case 11:
+		body.inflight.num_queues = UINT16_MAX;
+		front_send(&front, VU_GET_INFLIGHT_FD, VU_VERSION, &body, sizeof(body.inflight),
+			   NULL, 0);
+		kt_check(front_step(&front) == ST_PEER, "more rings than there are");
+		break;
+	case 12: /* under rings that run */
+		front_memory(&front, 0, 1);
+		front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+		front_start(&front, 0, 128, 0);
+		kt_check(set_region(fd, 4, 4096, 0) == ST_PEER, "under a ring that runs");
+		break;
+	}
+	close(fd);
+	if (wrong >= 0)
+		close(wrong);
+	front_end(&front);
+	kt_check(front_open_files() == open, "descriptors were leaked");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct kt_case cases[] = {
+		{ .name = "gives an in-flight region and takes it back",
+		  .run = gives_a_region,
+		  .arg = sizeof(((union vu_body *)0)->inflight) },
+		{ .name = "gives one to who sends no padding",
+		  .run = gives_a_region,
+		  .arg = VU_INFLIGHT_SIZE },
+		{ .name = "goes on where the region has a packed ring",
+		  .run = goes_on_by_the_region },
+		{ .name = "leaves a ring alone that was left broken",
+		  .run = leaves_broken_rings_alone },
+		{ .name = "leaves a packed one alone, too",
+		  .run = leaves_broken_rings_alone,
+		  .arg = 1 },
+		{ .name = "has no packed rings without a region",
+		  .run = needs_a_region_for_packed_rings },
+		{ .name = "refuses a region of another size", .run = refuses_other_regions },
+		{ .name = "refuses one between pages", .run = refuses_other_regions, .arg = 1 },
+		{ .name = "refuses one behind the end", .run = refuses_other_regions, .arg = 2 },
+		{ .name = "refuses one at the end of all numbers",
+		  .run = refuses_other_regions,
+		  .arg = 3 },
+		{ .name = "refuses one for too many rings",
+		  .run = refuses_other_regions,
+		  .arg = 4 },
+		{ .name = "refuses one for no rings", .run = refuses_other_regions, .arg = 5 },
+		{ .name = "refuses none at all", .run = refuses_other_regions, .arg = 6 },
+		{ .name = "refuses one of another back end",
+		  .run = refuses_other_regions,
+		  .arg = 7 },
+		{ .name = "refuses what is no file", .run = refuses_other_regions, .arg = 8 },
+		{ .name = "refuses two regions", .run = refuses_other_regions, .arg = 9 },
+		{ .name = "gives none for half a body", .run = refuses_other_regions, .arg = 10 },
+		{ .name = "gives none for rings that are not there",
+		  .run = refuses_other_regions,
+		  .arg = 11 },
+		{ .name = "takes none while a ring runs", .run = refuses_other_regions, .arg = 12 },
+	};
+
+	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));
+}
