@@ -20,6 +20,7 @@ AREA = amount(16)       # MiB of the disk that are read and written
 THREADS = amount(16)    # of a load: so many requests at once
 KILLS = 4               # of the door, under load
 FIO_KILLS = amount(20)  # the same, with fio
+RING_PACKED = 34        # VIRTIO 1.2, 6
 READS = amount(100000)  # requests in which system calls are counted
 
 
@@ -30,6 +31,18 @@ def is_as_said(bench):
                       'ls mq | wc -l')
     want = [str(MIB << 11), '0', SERIAL, 'write', 'back', str(min(QUEUES, guest.cpus))]
     check(words.split() == want, f'{words.split()} instead of {want}')
+
+
+def rings_in_use(bench):
+    """The guest and the device have the rings that were asked for."""
+    guest = bench.guest()
+    bits = guest.run('cat /sys/block/vda/device/features').strip()
+    packed = bench.rings == 'packed'
+    check(bits[RING_PACKED] == str(int(packed)), bits)
+    if bench.by_door:
+        layouts = {value for device in net.shunt_fdinfo(bench.door.pid)
+                   for key, value in device.items() if key.endswith('-layout')}
+        check(layouts == {bench.rings}, f'fdinfo: {layouts}')
 
 
 def both_sides_see_the_same(bench):
@@ -145,6 +158,19 @@ def has_the_disk_alone(bench):
         other.communicate(b'')
     _go_on(job)
     check(not bench.door.said(), 'the door has more to say')
+    return _end(job)
+
+
+def stops_and_goes_on(bench):
+    """The VM is stopped and goes on under load; and its door is killed in between."""
+    guest = bench.guest()
+    job = _load(guest)
+    for kill in (False, True):
+        guest.qmp.run('stop')
+        if kill:
+            _replace(bench.door)
+        guest.qmp.run('cont')
+        _go_on(job)
     return _end(job)
 
 
@@ -385,10 +411,14 @@ def vmm_comes_back(bench):
 
 
 # For whoever serves the disk, and for the door.
-COMMON = (is_as_said, both_sides_see_the_same, load, trims, file_system, grows, read_only)
-DOOR = (has_the_disk_alone, door_killed_under_load, waits_for_what_is_under_way,
+COMMON = (is_as_said, rings_in_use, both_sides_see_the_same, load, trims, file_system, grows,
+          read_only)
+DOOR = (has_the_disk_alone, stops_and_goes_on, door_killed_under_load, waits_for_what_is_under_way,
         door_ends_by_sigterm, live_migration, vmm_comes_back)
 # What does not depend on the kind of disk: done with one.
 FIRMWARE = (boots_by_bios, boots_by_uefi)
 ONCE = FIRMWARE + (jail, no_system_calls_by_requests, fio_verifies, with_a_card)
-CASES = COMMON[:4] + ONCE + DOOR + COMMON[4:]
+CASES = COMMON[:5] + ONCE + DOOR + COMMON[5:]
+# Of these, what may differ with packed rings.
+PACKED = (rings_in_use, both_sides_see_the_same, load, stops_and_goes_on, door_killed_under_load,
+          door_ends_by_sigterm, live_migration)

@@ -112,9 +112,10 @@ class Backing:
 class DiskBench:
     """A disk, and the guest that has it, made anew when it is not alive."""
 
-    def __init__(self, peer, kind):
-        """peer: of PEERS; kind: of KINDS."""
+    def __init__(self, peer, kind, rings='split'):
+        """peer: of PEERS; kind: of KINDS; rings: split or packed."""
         self.peer = peer
+        self.rings = rings
         self._guest = None
         self.backing = Backing(kind)
         self.file = self.backing.path
@@ -138,14 +139,15 @@ class DiskBench:
         # The host's programs, for guests that mount them.
         args = ['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,'
                 'multidevs=remap']
-        first = ',bootindex=0' if self._firmware else ''
+        more = ',bootindex=0' if self._firmware else ''
+        more += ',packed=on' if self.rings == 'packed' else ''
         if not self.by_door:
             return args + ['-drive', f'if=none,id=d0,file={self.file},format=raw,cache=none,'
                            f'discard=unmap,readonly={"on" if self._read_only else "off"}',
                            '-device', f'virtio-blk-pci,drive=d0,id=disk0,serial={SERIAL},'
-                           f'num-queues={QUEUES}{first}']
+                           f'num-queues={QUEUES}{more}']
         return args + ['-chardev', f'socket,id=c0,path={self.door.path},reconnect=1', '-device',
-                       f'vhost-user-blk-pci,chardev=c0,id=disk0,num-queues={QUEUES}{first}']
+                       f'vhost-user-blk-pci,chardev=c0,id=disk0,num-queues={QUEUES}{more}']
 
     def boot(self, read_only=False, firmware=None, nics=()):
         """
