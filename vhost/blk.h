@@ -35,6 +35,8 @@
 #define BLK_ZEROES_SECTORS (1u << 17)
 /* Scatter list entries that a request has room for by itself. */
 #define BLK_IOV 8
+/* Pages of a piece that it has room for, files. */
+#define BLK_BVEC 8
 /* Threads for what blocks. */
 #define BLK_HELPERS 4
 
@@ -65,7 +67,7 @@ struct shunt_disk_ops {
  * @direct: the file takes input and output past the page cache
  * @no_zero_range: its FALLOC_FL_ZERO_RANGE is not to be relied on
  * @block: bytes that positions and lengths of direct input and output are multiples of
- * @dma: mask of address bits that are 0 in what its memory begins with
+ * @dma: mask of address bits that are 0 where the memory of a file begins
  * @features: VIRTIO_BLK_F_*
  * @queues: number of virtqueues
  * @serial: see struct shunt_blk_disk
@@ -99,6 +101,7 @@ struct shunt_disk {
  * @iov: its scatter list: @out entries, then @in entries
  * @status: where its status goes, an address of the owner
  * @charge: bytes that it counts for in shunt_blk_vq.bytes
+ * @data: bytes of data in all
  * @iter: data that is still to be moved
  * @pos: where on the disk, in bytes
  * @err: 0, or what went wrong
@@ -109,8 +112,9 @@ struct shunt_disk {
  * @bounce: it is moved through pages of ours
  * @bio: of the piece, block devices
  * @iocb: of the piece, files
- * @bvec: bounce pages, files
+ * @bvec: pages of the piece, files
  * @nr_bvec: how many
+ * @few_bvec: room for few
  * @range: what to erase
  * @nr_range: how many
  */
@@ -128,6 +132,7 @@ struct shunt_blk_req {
 	u32 in;
 	u8 __user *status;
 	u32 charge;
+	size_t data;
 	struct iov_iter iter;
 	loff_t pos;
 	int err;
@@ -142,6 +147,7 @@ struct shunt_blk_req {
 			struct kiocb iocb;
 			struct bio_vec *bvec;
 			u32 nr_bvec;
+			struct bio_vec few_bvec[BLK_BVEC];
 		};
 		struct {
 			struct virtio_blk_discard_write_zeroes

@@ -56,7 +56,8 @@ static int look_at_file(struct shunt_disk *disk)
 	disk->ops = &shunt_file_ops;
 	disk->direct = disk->file->f_mode & FMODE_CAN_ODIRECT;
 	disk->block = under ? bdev_logical_block_size(under) : SECTOR_SIZE;
-	disk->dma = under ? bdev_dma_alignment(under) : SECTOR_SIZE - 1;
+	/* It is given pages, each of which is to hold whole blocks. */
+	disk->dma = (under ? bdev_dma_alignment(under) : 0) | (disk->block - 1);
 	/* GlusterFS 10 leaves what was there in some layouts of a volume. */
 	disk->no_zero_range = inode->i_sb->s_magic == FUSE_SUPER_MAGIC;
 	disk->read_only |= IS_RDONLY(inode);

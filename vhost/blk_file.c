@@ -11,6 +11,12 @@
  * helper, which waits for it; those of block devices that are in less than logical
  * blocks as well. All of it has the rights of whoever opened the file, not the kernel's.
  *
+ * Page faults: what a file system is given is pinned, or ours. A fault in the guest's memory
+ * may wait for the VMM as long as that likes (userfaultfd); with locks of the file
+ * system held it would hold up whoever uses the file or its file system, and a VMM that is
+ * killed for ever, where closing a file takes such a lock (FUSE): before the device
+ * hears of the end of its owner.
+ *
  * Freezing: a write holds the file system's write access until it has ended. The worker
  * does not wait for that: where the file system is frozen (fsfreeze, snapshots) a helper
  * does.
@@ -53,12 +59,102 @@ static void file_ended(struct kiocb *iocb, long ret)
 	shunt_blk_end(req);
 }
 
-static void free_bounce(struct shunt_blk_req *req)
+/* Let go of what a piece was moved through. */
+static void unmap_piece(struct shunt_blk_req *req)
 {
-	while (req->nr_bvec)
-		__free_page(req->bvec[--req->nr_bvec].bv_page);
-	kvfree(req->bvec);
+	u32 i;
+
+	if (req->bounce)
+		for (i = 0; i < req->nr_bvec; i++)
+			__free_page(req->bvec[i].bv_page);
+	else
+		shunt_unpin_iov(req->bvec, req->nr_bvec, !req->write);
+	if (req->bvec != req->few_bvec)
+		kvfree(req->bvec);
 	req->bvec = NULL;
+	req->nr_bvec = 0;
+}
+
+/* Pages of ours, filled with the @len bytes of @iter for a write. */
+static int add_bounce(struct shunt_blk_req *req, struct iov_iter *iter,
+		      size_t len)
+{
+	while (len) {
+		struct bio_vec *bv = &req->bvec[req->nr_bvec];
+
+		bv->bv_offset = 0;
+		bv->bv_len = min(len, PAGE_SIZE);
+		bv->bv_page = alloc_page(GFP_KERNEL_ACCOUNT);
+		if (!bv->bv_page)
+			return -ENOMEM;
+		req->nr_bvec++;
+		if (req->write &&
+		    copy_page_from_iter(bv->bv_page, 0, bv->bv_len, iter) !=
+			    bv->bv_len)
+			return -EFAULT;
+		len -= bv->bv_len;
+	}
+	return 0;
+}
+
+/* The guest's own pages, pinned; in @req->piece how much of it they are. */
+static int add_pinned(struct shunt_blk_req *req, size_t len, u32 room)
+{
+	const size_t done = req->data - iov_iter_count(&req->iter);
+	int nr;
+
+	if (req->write)
+		nr = shunt_pin_iov(req->iov, req->out,
+				   sizeof(struct virtio_blk_outhdr) + done, len,
+				   false, req->bvec, room);
+	else
+		nr = shunt_pin_iov(req->iov + req->out, req->in, done, len,
+				   true, req->bvec, room);
+	if (nr < 0)
+		return nr;
+	req->nr_bvec = nr;
+	req->piece = 0;
+	while (nr--)
+		req->piece += req->bvec[nr].bv_len;
+	return 0;
+}
+
+/*
+ * Have memory for the next piece that no page fault can happen in; pages of ours with
+ * @req->bounce. In multiples of @unit bytes. Return: 0, -ENOMEM, -EFAULT or -EINTR.
+ */
+static int map_piece(struct shunt_blk_req *req, u32 unit)
+{
+	struct iov_iter iter = req->iter;
+	u32 room;
+	int err;
+
+	iov_iter_truncate(&iter, BLK_PIECE);
+	req->piece = iov_iter_count(&iter);
+	room = req->bounce ? DIV_ROUND_UP(req->piece, PAGE_SIZE) :
+			     iov_iter_npages(&iter, BLK_PIECE_PAGES);
+	req->nr_bvec = 0;
+	req->bvec = req->few_bvec;
+	if (room > ARRAY_SIZE(req->few_bvec))
+		req->bvec = kvmalloc_array(room, sizeof(*req->bvec),
+					   GFP_KERNEL_ACCOUNT);
+	if (!req->bvec)
+		return -ENOMEM;
+	err = req->bounce ? add_bounce(req, &iter, req->piece) :
+			    add_pinned(req, req->piece, room);
+	req->piece = round_down(req->piece, unit);
+	if (!err && !req->piece)
+		err = -EFAULT;
+	if (err)
+		unmap_piece(req);
+	return err;
+}
+
+/* What a file system is given of a piece. */
+static void piece_iter(struct shunt_blk_req *req, struct iov_iter *iter)
+{
+	iov_iter_bvec(iter, req->write ? WRITE : READ, req->bvec, req->nr_bvec,
+		      req->piece);
 }
 
 /* Copy what was read to the guest. */
@@ -83,8 +179,7 @@ static void finish_rw(struct shunt_blk_req *req)
 {
 	if (req->bounce && !req->write && !req->err)
 		req->err = copy_bounce(req);
-	if (req->bounce)
-		free_bounce(req);
+	unmap_piece(req);
 	/* It does not want this one: not aligned, or a place that it has to copy. */
 	if (req->err == -EINVAL || req->err == -EAGAIN) {
 		req->err = 0;
@@ -95,44 +190,17 @@ static void finish_rw(struct shunt_blk_req *req)
 	req->pos += req->piece;
 }
 
-/* Pages of ours for @iter, filled from it for a write. Return: 0, -ENOMEM or -EFAULT. */
-static int make_bounce(struct shunt_blk_req *req, struct iov_iter *iter)
-{
-	const u32 nr = DIV_ROUND_UP(iov_iter_count(iter), PAGE_SIZE);
-	const size_t count = iov_iter_count(iter);
-
-	req->bvec = kvmalloc_array(nr, sizeof(*req->bvec), GFP_KERNEL_ACCOUNT);
-	if (!req->bvec)
-		return -ENOMEM;
-	while (req->nr_bvec < nr) {
-		struct bio_vec *bv = &req->bvec[req->nr_bvec];
-
-		bv->bv_offset = 0;
-		bv->bv_len = min(count - req->nr_bvec * PAGE_SIZE, PAGE_SIZE);
-		bv->bv_page = alloc_page(GFP_KERNEL_ACCOUNT);
-		if (!bv->bv_page)
-			return -ENOMEM;
-		req->nr_bvec++;
-		if (req->write &&
-		    copy_page_from_iter(bv->bv_page, 0, bv->bv_len, iter) !=
-			    bv->bv_len)
-			return -EFAULT;
-	}
-	iov_iter_bvec(iter, req->write ? WRITE : READ, req->bvec, nr, count);
-	return 0;
-}
-
 /* Begin a piece, with the file system's write access where it writes. */
 static void submit(struct shunt_blk_req *req)
 {
-	struct file *file = req->disk->file;
-	struct iov_iter iter = req->iter;
+	const struct cred *old;
+	struct iov_iter iter;
 	ssize_t ret;
 
 	if (req->write)
 		__sb_writers_release(file_sb(req), SB_FREEZE_WRITE);
 	memset(&req->iocb, 0, sizeof(req->iocb));
-	req->iocb.ki_filp = file;
+	req->iocb.ki_filp = req->disk->file;
 	req->iocb.ki_pos = req->pos;
 	req->iocb.ki_complete = file_ended;
 	req->iocb.ki_flags = IOCB_DIRECT;
@@ -140,20 +208,11 @@ static void submit(struct shunt_blk_req *req)
 		req->iocb.ki_flags |= IOCB_WRITE;
 	if (req->durable)
 		req->iocb.ki_flags |= IOCB_DSYNC;
-	req->bvec = NULL;
-	req->nr_bvec = 0;
 	req->finish = finish_rw;
-
-	iov_iter_truncate(&iter, BLK_PIECE);
-	req->bounce = !iov_iter_is_aligned(&iter, req->disk->dma,
-					   req->disk->block - 1);
-	ret = req->bounce ? make_bounce(req, &iter) : 0;
-	if (!ret) {
-		const struct cred *old = override_creds(file->f_cred);
-
-		ret = call_iter(&req->iocb, &iter, req->write);
-		revert_creds(old);
-	}
+	piece_iter(req, &iter);
+	old = override_creds(req->disk->file->f_cred);
+	ret = call_iter(&req->iocb, &iter, req->write);
+	revert_creds(old);
 	if (ret != -EIOCBQUEUED)
 		file_ended(&req->iocb, ret);
 }
@@ -175,9 +234,50 @@ static void file_rw(struct shunt_blk_req *req)
 		req->execute = shunt_file_buffered;
 		return req->execute(req);
 	}
+	req->bounce =
+		!iov_iter_is_aligned(&req->iter, disk->dma, disk->block - 1);
+	req->err = map_piece(req, disk->block);
+	if (req->err) {
+		req->finish = NULL;
+		return shunt_blk_end(req);
+	}
 	if (req->write && !sb_start_write_trylock(file_sb(req)))
 		return shunt_blk_defer(req, submit_later);
 	submit(req);
+}
+
+/* Move the next piece through the page cache. */
+static void move_piece(struct shunt_blk_req *req)
+{
+	struct file *file = req->disk->file;
+	struct kiocb iocb = {
+		.ki_filp = file,
+		.ki_pos = req->pos,
+		.ki_flags = (req->write ? IOCB_WRITE : 0) |
+			    (req->durable ? IOCB_DSYNC : 0),
+	};
+	struct iov_iter iter;
+	ssize_t ret;
+
+	req->bounce = false;
+	req->err = map_piece(req, 1);
+	if (req->err)
+		return;
+	piece_iter(req, &iter);
+	if (req->write) {
+		file_start_write(file);
+		ret = call_iter(&iocb, &iter, true);
+		file_end_write(file);
+	} else {
+		ret = call_iter(&iocb, &iter, false);
+	}
+	unmap_piece(req);
+	if (ret <= 0) {
+		req->err = ret ?: -EIO;
+		return;
+	}
+	iov_iter_advance(&req->iter, ret);
+	req->pos += ret;
 }
 
 /* In a helper: move all that is left, through the page cache. */
@@ -186,27 +286,8 @@ static void rw_buffered(struct shunt_blk_req *req)
 	struct file *file = req->disk->file;
 	const loff_t from = req->pos;
 
-	while (!req->err && iov_iter_count(&req->iter)) {
-		struct kiocb iocb = {
-			.ki_filp = file,
-			.ki_pos = req->pos,
-			.ki_flags = (req->write ? IOCB_WRITE : 0) |
-				    (req->durable ? IOCB_DSYNC : 0),
-		};
-		ssize_t ret;
-
-		if (req->write) {
-			file_start_write(file);
-			ret = call_iter(&iocb, &req->iter, true);
-			file_end_write(file);
-		} else {
-			ret = call_iter(&iocb, &req->iter, false);
-		}
-		if (ret > 0)
-			req->pos += ret;
-		else
-			req->err = ret ?: -EIO;
-	}
+	while (!req->err && iov_iter_count(&req->iter))
+		move_piece(req);
 	/* What goes past the page cache next is to find it. */
 	if (!req->err && req->write && req->disk->bdev)
 		req->err = filemap_write_and_wait_range(file->f_mapping, from,

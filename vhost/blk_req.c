@@ -286,7 +286,8 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 		iov_iter_init(&req->iter, READ, req->iov + req->out, req->in,
 			      from->in_len - 1);
 	}
-	req->charge = min(iov_iter_count(&req->iter), BLK_PIECE);
+	req->data = iov_iter_count(&req->iter);
+	req->charge = min(req->data, BLK_PIECE);
 	bvq->bytes += req->charge;
 	bvq->vq.stats.packets++;
 

@@ -4,13 +4,20 @@
  *
  * DOC: Theory of Operation
  *
- * Purpose: memory that is written from places where a page fault cannot be waited for,
- * or must not be: rings (memory.c), and what the owner is told of them (places.c). It is
- * pinned for long (FOLL_LONGTERM), charged to the owner's RLIMIT_MEMLOCK, and mapped as
- * one run of kernel addresses. A page that the owner unmaps meanwhile stays allocated
- * until it is let go of, and harms nobody.
+ * Purpose: memory that is used where a page fault cannot be waited for, or must not be.
+ *
+ * An area is small and kept as long as a queue runs: rings (memory.c), and what the owner
+ * is told of them (places.c). It is pinned for long (FOLL_LONGTERM), charged to the
+ * owner's RLIMIT_MEMLOCK, and mapped as one run of kernel addresses. A page that the
+ * owner unmaps meanwhile stays allocated until it is let go of, and harms nobody.
+ *
+ * Of a scatter list what one request needs is pinned, as long as it takes, for those who
+ * hold locks meanwhile that nobody may wait for in a page fault (blk_file.c). It is bounded
+ * by those, and not charged, as with O_DIRECT.
  */
+#include <linux/bvec.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -104,3 +111,95 @@ void shunt_unpin_area(struct shunt_dev *dev, struct shunt_area *area)
 	area->pages = NULL;
 	charge(dev, area->nr, false);
 }
+
+/* Pin a run of user addresses. Return: number of entries of @bv, or an error: none. */
+static int pin_run(unsigned long addr, size_t len, bool write,
+		   struct bio_vec *bv, u32 room)
+{
+	const u32 nr =
+		min_t(size_t, room,
+		      DIV_ROUND_UP(offset_in_page(addr) + len, PAGE_SIZE));
+	u32 done = 0;
+
+	while (done < nr) {
+		struct page *pages[16];
+		int i, n;
+
+		n = pin_user_pages_fast(
+			addr & PAGE_MASK,
+			min_t(u32, nr - done, ARRAY_SIZE(pages)),
+			write ? FOLL_WRITE : 0, pages);
+		if (n <= 0) {
+			shunt_unpin_iov(bv, done, false);
+			return n ?: -EFAULT;
+		}
+		for (i = 0; i < n; i++, done++) {
+			const u32 offset = offset_in_page(addr);
+
+			bv[done].bv_page = pages[i];
+			bv[done].bv_offset = offset;
+			bv[done].bv_len = min(len, PAGE_SIZE - offset);
+			addr += bv[done].bv_len;
+			len -= bv[done].bv_len;
+		}
+	}
+	return nr;
+}
+
+/**
+ * shunt_pin_iov() - pin part of what a scatter list refers to, for a short time
+ * @iov: the list, addresses of the owner
+ * @nr: number of its entries
+ * @off: bytes to skip
+ * @len: how many bytes; the list is that long
+ * @write: they are going to be written to
+ * @bv: filled in, an entry a page
+ * @room: size of @bv; where that is too small, just the first bytes are pinned
+ *
+ * Context: worker in the owner's address space; may sleep.
+ * Return: number of entries, for shunt_unpin_iov(); or a negative error number: -EFAULT
+ * when memory is not there, or none that can be pinned; -EINTR or -ERESTARTSYS when
+ * the worker was taken out of a page fault.
+ */
+int shunt_pin_iov(const struct iovec *iov, u32 nr, size_t off, size_t len,
+		  bool write, struct bio_vec *bv, u32 room)
+{
+	u32 used = 0;
+
+	for (; len && nr && used < room; iov++, nr--) {
+		size_t run;
+		int n;
+
+		if (off >= iov->iov_len) {
+			off -= iov->iov_len;
+			continue;
+		}
+		run = min(len, iov->iov_len - off);
+		n = pin_run((unsigned long)iov->iov_base + off, run, write,
+			    bv + used, room - used);
+		if (n < 0) {
+			shunt_unpin_iov(bv, used, false);
+			return n;
+		}
+		used += n;
+		len -= run;
+		off = 0;
+	}
+	return used;
+}
+EXPORT_SYMBOL_GPL(shunt_pin_iov);
+
+/**
+ * shunt_unpin_iov() - undo shunt_pin_iov()
+ * @bv: what that filled in
+ * @nr: what it returned
+ * @dirty: the pages have been written to
+ *
+ * Context: process context; may sleep.
+ */
+void shunt_unpin_iov(struct bio_vec *bv, u32 nr, bool dirty)
+{
+	for (; nr; bv++, nr--)
+		unpin_user_pages_dirty_lock(&bv->bv_page, 1, dirty);
+}
+EXPORT_SYMBOL_GPL(shunt_unpin_iov);

@@ -44,6 +44,7 @@
 #ifndef SHUNT_H
 #define SHUNT_H
 
+#include <linux/bvec.h>
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/mutex.h>
@@ -408,6 +409,9 @@ int shunt_mem_read_page(const struct iovec *iov, u32 nr, size_t off, void *to,
 /* pin.c */
 int shunt_pin_area(struct shunt_dev *dev, struct shunt_area *area);
 void shunt_unpin_area(struct shunt_dev *dev, struct shunt_area *area);
+int shunt_pin_iov(const struct iovec *iov, u32 nr, size_t off, size_t len,
+		  bool write, struct bio_vec *bv, u32 room);
+void shunt_unpin_iov(struct bio_vec *bv, u32 nr, bool dirty);
 
 /* places.c */
 int shunt_places_set(struct shunt_dev *dev, u64 addr);
