@@ -14,8 +14,8 @@ PREFIX ?= /usr/local
 MODULE_ARGS = $(if $(KVER),--kver '$(KVER)') $(if $(KDIR),--kdir '$(KDIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help deps modules tools selftests check check-debug fuzz ringbench netbench demo lint \
-	install uninstall clean
+.PHONY: help deps modules tools selftests check check-debug fuzz ringbench netbench blkbench \
+	demo lint install uninstall clean
 
 help: ## this list
 	@echo 'Verbs:'
@@ -55,6 +55,9 @@ ringbench: deps ## cost of a descriptor: the ring code against the kernel's vrin
 netbench: modules selftests ## cost of a packet: shunt-net against the stock vhost-net
 	@scripts/deps netbench
 	@scripts/lab run --icount --timeout 1800 -- selftests/bench/netbench
+
+blkbench: modules selftests ## cost of a request of a disk, and of completing it by the worker
+	@scripts/lab run --icount --timeout 1800 -- selftests/bench/blkbench
 
 demo: modules tools selftests ## show a guest's packets and disk on Shunt (DEMO_ARGS=--keep)
 	@scripts/demo $(DEMO_ARGS)

@@ -15,7 +15,6 @@
  * instructions a packet. The device is SHUNT_DEV, the rings are SHUNT_TEST_RING.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,45 +30,13 @@ static const char *const *args;
 /* The worker that serves queue @queue of ours: a task's number. */
 static int find_worker(int queue)
 {
-	char want[64], path[300], comm[64];
-	struct dirent *e;
-	int found = 0;
-	DIR *d = opendir("/proc");
+	char name[64];
 
-	kt_check(d, "/proc: %m");
 	if (vg_is_shunt())
-		snprintf(want, sizeof(want), "shunt-net-%d/%d\n", getpid(), queue);
+		snprintf(name, sizeof(name), "shunt-net-%d/%d", getpid(), queue);
 	else
-		snprintf(want, sizeof(want), "vhost-%d\n", getpid());
-	while (!found && (e = readdir(d))) {
-		FILE *f;
-
-		snprintf(path, sizeof(path), "/proc/%s/comm", e->d_name);
-		f = fopen(path, "r");
-		if (!f)
-			continue;
-		/* Names are cut to 15 characters, unless it is a kernel thread's. */
-		if (fgets(comm, sizeof(comm), f) && !strcmp(comm, want))
-			found = atoi(e->d_name);
-		fclose(f);
-	}
-	closedir(d);
-	kt_check(found, "no worker is called %s", want);
-	return found;
-}
-
-/* How long a task has run, in nanoseconds of virtual time. */
-static uint64_t ran(int task)
-{
-	char path[64];
-	uint64_t ns;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/schedstat", task);
-	f = fopen(path, "r");
-	kt_check(f && fscanf(f, "%lu", &ns) == 1, "%s: %m", path);
-	fclose(f);
-	return ns;
+		snprintf(name, sizeof(name), "vhost-%d", getpid());
+	return vg_find_task(name);
 }
 
 /* Let the worker run. Not always as long, so as not to keep time with a profiler. */
@@ -137,12 +104,12 @@ static void run(long arg)
 	for (i = 0; i < WARM_UP + rounds; i++) {
 		if (i == WARM_UP) {
 			usleep(20000);
-			before = ran(worker);
+			before = vg_ran(worker);
 		}
 		(rx ? receive : transmit)(n, frame, len, batch);
 	}
 	usleep(20000);
-	printf("# cost %.0f\n", (double)(ran(worker) - before) / (rounds * batch));
+	printf("# cost %.0f\n", (double)(vg_ran(worker) - before) / (rounds * batch));
 	vg_net_free(n);
 }
 
