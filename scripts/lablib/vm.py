@@ -45,6 +45,7 @@ class Options:
     cpus = 2
     memory = 4096           # MiB
     icount = False          # virtual time counts instructions
+    iommu = False           # an IOMMU with interrupt remapping
     devices = ()            # QEMU -device arguments
     qemu_args = ()          # further QEMU arguments
     append = ()             # words for the kernel's command line
@@ -179,7 +180,10 @@ class _Run:
             out.write(_overlay_archive(opts, self.argv, self.cwd))
         args = emulator.command(opts.kvm)
         args += ["-name", "lab", "-nodefaults", "-no-user-config", "-display", "none",
-                 "-no-reboot", "-machine", "q35"]
+                 "-no-reboot", "-machine", self._machine()]
+        if opts.iommu:
+            # QEMU wants it before the devices behind it.
+            args += ["-device", "intel-iommu,intremap=on,caching-mode=off"]
         args += machine_args(opts.kvm, opts.icount, opts.cpus)
         args += ["-m", str(opts.memory), "-kernel", str(opts.kernel.image),
                  "-initrd", str(archive),
@@ -201,8 +205,15 @@ class _Run:
             args += ["-device", device]
         return args + list(opts.qemu_args)
 
+    def _machine(self):
+        # KVM's own interrupt controllers know nothing of an emulated remapping.
+        split = self.opts.iommu and self.opts.kvm
+        return "q35,kernel-irqchip=split" if split else "q35"
+
     def _own_words(self):
         words = list(self.opts.append)
+        if self.opts.iommu:
+            words.insert(0, "intel_iommu=on")
         if self.opts.kernel.kind == "debug":
             # Lockdep waits for a grace period for each lock key that goes: 256 times as a TAP
             # of several queues does.
