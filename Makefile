@@ -27,7 +27,7 @@ help: ## this list
 deps:
 	@scripts/deps
 
-modules: deps ## build the kernel modules into build/KVER/vhost/
+modules: deps ## build the kernel modules into build/KVER/vhost/ and vfio/
 	+@scripts/modules build $(MODULE_ARGS)
 
 tools: deps ## build the command `shunt` into build/tools/

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * dma.c - the IOMMU domain of a function, and whose memory is in it
+ *
+ * The domain is there while the node is open; without it the group is in the
+ * blocking domain, since its DMA is owned by us. What is in the domain is
+ * iotlb.c's. Pages are charged to the owner's RLIMIT_MEMLOCK before they are
+ * pinned, and given back after they are unpinned, to its mm_struct, also when
+ * its address space is gone.
+ */
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "vfio.h"
+
+/**
+ * svfio_dma_charge() - charge pages to the owner, who is the caller
+ * @dma: with an owner
+ * @nr: how many
+ *
+ * Context: process context, svfio.lock not held.
+ * Return: 0, -ENOMEM when they are too many, -EINTR.
+ */
+int svfio_dma_charge(const struct svfio_dma *dma, unsigned long nr)
+{
+	int err;
+
+	if (mmap_write_lock_killable(dma->mm))
+		return -EINTR;
+	err = __account_locked_vm(dma->mm, nr, true, dma->task, dma->can_lock);
+	mmap_write_unlock(dma->mm);
+	return err;
+}
+
+/**
+ * svfio_dma_uncharge() - give back what is not pinned any more
+ * @dev: the device, whose file may be closed meanwhile
+ *
+ * Context: process context, svfio.lock not held.
+ */
+void svfio_dma_uncharge(struct svfio *dev)
+{
+	struct svfio_dma *dma = &dev->dma;
+	struct task_struct *task;
+	struct mm_struct *mm;
+	unsigned long nr;
+
+	mutex_lock(&dev->lock);
+	nr = dma->owed;
+	dma->owed = 0;
+	mm = dma->mm;
+	task = dma->task;
+	if (nr) {
+		mmgrab(mm);
+		get_task_struct(task);
+	}
+	mutex_unlock(&dev->lock);
+	if (!nr)
+		return;
+	mmap_write_lock(mm);
+	__account_locked_vm(mm, nr, false, task, false);
+	mmap_write_unlock(mm);
+	put_task_struct(task);
+	mmdrop(mm);
+}
+
+/**
+ * svfio_dma_range_valid() - whether a range may be mapped at all
+ * @dma: with a domain
+ * @first: its first IOVA
+ * @last: its last one
+ */
+bool svfio_dma_range_valid(const struct svfio_dma *dma, u64 first, u64 last)
+{
+	const struct iommu_resv_region *resv;
+
+	if (first < dma->first || last > dma->last)
+		return false;
+	list_for_each_entry(resv, &dma->reserved, list)
+		if (first <= resv->start + (resv->length - 1) &&
+		    last >= resv->start)
+			return false;
+	return true;
+}
+
+/**
+ * svfio_dma_set_owner() - VHOST_SET_OWNER: memory is the caller's from now on
+ * @dev: the device
+ *
+ * Context: svfio.lock held. Until the file is closed.
+ * Return: 0, -EBUSY when there is an owner, or -EPERM for a kernel thread.
+ */
+int svfio_dma_set_owner(struct svfio *dev)
+{
+	struct svfio_dma *dma = &dev->dma;
+
+	if (dma->mm)
+		return -EBUSY;
+	if (!current->mm)
+		return -EPERM;
+	mmgrab(current->mm);
+	dma->mm = current->mm;
+	dma->task = get_task_struct(current->group_leader);
+	dma->can_lock = capable(CAP_IPC_LOCK);
+	return 0;
+}
+
+/* Find out what can be mapped: the aperture, without what is reserved at its ends. */
+static int set_range(struct svfio_dma *dma)
+{
+	const struct iommu_domain_geometry *geo = &dma->domain->geometry;
+	const struct iommu_resv_region *resv;
+	u64 first = 0, last = ULONG_MAX;
+	bool again = true;
+
+	if (geo->force_aperture) {
+		first = geo->aperture_start;
+		last = geo->aperture_end;
+	}
+	while (again) {
+		again = false;
+		list_for_each_entry(resv, &dma->reserved, list) {
+			u64 end = resv->start + (resv->length - 1);
+
+			if (resv->start <= first && end >= first) {
+				if (end >= last)
+					return -ENOSPC;
+				first = end + 1;
+				again = true;
+			} else if (resv->start <= last && end >= last) {
+				last = resv->start - 1;
+				again = true;
+			}
+		}
+	}
+	first = PAGE_ALIGN(first);
+	if (last != U64_MAX)
+		last = ((last + 1) & PAGE_MASK) - 1;
+	if (first > last)
+		return -ENOSPC;
+	dma->first = first;
+	dma->last = last;
+	return 0;
+}
+
+/**
+ * svfio_dma_open() - give the function a domain, in which nothing is mapped
+ * @dev: the device, which has none
+ *
+ * Context: svfio.lock held.
+ * Return: 0; -EOPNOTSUPP: the IOMMU has larger pages than the processor; -ENOSPC:
+ * all it can map is reserved; or what the IOMMU's driver returns.
+ */
+int svfio_dma_open(struct svfio *dev)
+{
+	struct svfio_dma *dma = &dev->dma;
+	int err;
+
+	dma->domain = compat_domain_alloc(&dev->pdev->dev);
+	if (IS_ERR(dma->domain)) {
+		err = PTR_ERR(dma->domain);
+		dma->domain = NULL;
+		return err;
+	}
+	err = iommu_attach_group(dma->domain, dev->group);
+	if (err)
+		goto free;
+	err = -EOPNOTSUPP;
+	if (dma->domain->pgsize_bitmap &&
+	    BIT(__ffs(dma->domain->pgsize_bitmap)) <= PAGE_SIZE)
+		err = set_range(dma);
+	if (!err)
+		return 0;
+	iommu_detach_group(dma->domain, dev->group);
+free:
+	iommu_domain_free(dma->domain);
+	dma->domain = NULL;
+	return err;
+}
+
+/**
+ * svfio_dma_close() - undo svfio_dma_open() and all updates since
+ * @dev: the device, with a domain or without
+ *
+ * Context: svfio.lock held; svfio_dma_uncharge() follows.
+ */
+void svfio_dma_close(struct svfio *dev)
+{
+	struct svfio_dma *dma = &dev->dma;
+
+	if (!dma->domain)
+		return;
+	svfio_iotlb_clear(dev);
+	iommu_detach_group(dma->domain, dev->group);
+	iommu_domain_free(dma->domain);
+	dma->domain = NULL;
+}
+
+/**
+ * svfio_dma_put_owner() - the file is closed: there is no owner any more
+ * @dev: the device, of which everything is uncharged
+ *
+ * Context: svfio.lock held.
+ */
+void svfio_dma_put_owner(struct svfio *dev)
+{
+	if (!dev->dma.mm)
+		return;
+	mmdrop(dev->dma.mm);
+	put_task_struct(dev->dma.task);
+	dev->dma.mm = NULL;
+	dev->dma.task = NULL;
+}
+
+/**
+ * svfio_dma_probe() - find out about the group's reserved regions
+ * @dev: the device
+ *
+ * Return: 0; -EOPNOTSUPP: there are some that a guest cannot be kept apart from,
+ * or that are not understood (it was logged); -ENOMEM.
+ */
+int svfio_dma_probe(struct svfio *dev)
+{
+	struct iommu_resv_region *resv, *next;
+	int err;
+
+	dev->dma.maps = RB_ROOT;
+	INIT_LIST_HEAD(&dev->dma.reserved);
+	err = iommu_get_group_resv_regions(dev->group, &dev->dma.reserved);
+	if (err)
+		goto remove;
+	list_for_each_entry_safe(resv, next, &dev->dma.reserved, list) {
+		switch (resv->type) {
+		case IOMMU_RESV_DIRECT_RELAXABLE:
+			/* Firmware's, which is over when a driver has the device. */
+			list_del(&resv->list);
+			kfree(resv);
+			break;
+		case IOMMU_RESV_DIRECT:
+			pci_err(dev->pdev,
+				"refused: firmware wants 0x%llx mapped for it (RMRR)\n",
+				(u64)resv->start);
+			err = -EOPNOTSUPP;
+			goto remove;
+		case IOMMU_RESV_SW_MSI:
+			pci_err(dev->pdev,
+				"refused: interrupts would go through the IOMMU's mappings\n");
+			err = -EOPNOTSUPP;
+			goto remove;
+		default:
+			break;
+		}
+	}
+	return 0;
+remove:
+	svfio_dma_remove(dev);
+	return err;
+}
+
+/**
+ * svfio_dma_remove() - undo svfio_dma_probe()
+ * @dev: the device, without a domain
+ */
+void svfio_dma_remove(struct svfio *dev)
+{
+	struct iommu_resv_region *resv, *next;
+
+	list_for_each_entry_safe(resv, next, &dev->dma.reserved, list) {
+		list_del(&resv->list);
+		kfree(resv);
+	}
+}
