@@ -160,7 +160,7 @@ static int request(struct svfio *dev)
 
 		if (!vq->max)
 			continue;
-		snprintf(vq->name, sizeof(vq->name), NAME "-%s/%u",
+		snprintf(vq->name, sizeof(vq->name), NAME "-%s-%u",
 			 pci_name(dev->pdev), i);
 		irq = pci_irq_vector(dev->pdev, i + 1);
 		err = request_irq(irq, queue_interrupt, 0, vq->name, &vq->call);

@@ -90,6 +90,7 @@ enum svfio_state { SVFIO_BOUND, SVFIO_QUARANTINED, SVFIO_REMOVED };
  *	that the hardware posts to a guest are not seen here
  * @irq: the Linux interrupt that is for this alone, or 0
  * @offered: @producer is registered
+ * @producer: what the IRQ bypass manager knows of it
  */
 struct svfio_call {
 	spinlock_t lock;
@@ -102,6 +103,8 @@ struct svfio_call {
 
 /**
  * struct svfio_vq - a virtqueue of the function
+ * @dev: the function
+ * @index: its number in it
  * @max: the most descriptors that it may have, 0: the function has no such queue
  * @num: descriptors, as the owner wants it
  * @desc, @driver, @device: where its parts are, IOVAs
@@ -113,8 +116,13 @@ struct svfio_call {
  * @notify_pa: the same, as a bus address
  * @own_page: the doorbell has a page of its own, which can be mapped
  * @kick: an eventfd, or NULL
- * @head: the wait queue of @kick that @wait is in, or NULL
- * @kicks: doorbells rung; those of whoever mapped it are not seen here
+ * @wait: our entry in the wait queue of @kick
+ * @head: that wait queue, or NULL when @wait is in none
+ * @table: what the poll method of @kick is given
+ * @kicks: doorbells rung; those of whoever mapped it are not seen here; under the
+ *	lock of the wait queue
+ * @call: its interrupt
+ * @err: signalled when the function is lost, or NULL
  */
 struct svfio_vq {
 	struct svfio *dev;
@@ -149,6 +157,7 @@ struct svfio_vq {
  * @reserved: IOVAs that are not to be mapped, since probe
  * @first, @last: the range that can be mapped but for @reserved
  * @maps: of struct svfio_map, by IOVA
+ * @nr_maps: how many
  * @mm: the owner, NULL when there is none
  * @task: its resource limits
  * @can_lock: it had CAP_IPC_LOCK
@@ -177,13 +186,21 @@ struct svfio_dma {
  * All is under @lock, but for what does not change after probe, what the
  * interrupt and the kick own, and @revoked.
  *
+ * @dev: its device in the class, which counts references
+ * @cdev: its node
  * @opened: the node is open, also when the device has been given up meanwhile
  * @has_node: there is one
  * @pdev: the function, NULL when it was removed
+ * @group: its IOMMU group, whose DMA we own
+ * @mdev: what the library of modern functions knows of it
  * @status: the device status that the owner has set
  * @offered: features of the function that the owner may have
  * @features: features that the owner wants
  * @config_len: bytes of device configuration
+ * @nr_vqs: virtqueues that the function has
+ * @vqs: those
+ * @config: the interrupt of the configuration
+ * @dma: its memory
  * @vectors: interrupt vectors that are in use, 0: none
  * @config_irq: the interrupt of the first vector, or 0
  * @queues_irq: the interrupt that all queues share, or 0
