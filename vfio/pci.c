@@ -34,7 +34,7 @@ static bool unsafe_interrupts_without_remapping;
 module_param(unsafe_interrupts_without_remapping, bool, 0444);
 MODULE_PARM_DESC(
 	unsafe_interrupts_without_remapping,
-	"Bind functions whose interrupts are not remapped: a guest can then send any interrupt to the host");
+	"Bind although interrupts are not remapped: guests can send any to the host");
 
 /**
  * svfio_reset() - reset the function, and wait until it is
@@ -126,12 +126,11 @@ static int check_isolation(struct svfio *dev)
 	if (!compat_isolated_msi(&pdev->dev, dev->group)) {
 		if (!unsafe_interrupts_without_remapping) {
 			pci_err(pdev,
-				"refused: no interrupt remapping: it could send any interrupt to the host\n");
+				"refused: no interrupt remapping, any could be sent\n");
 			return -EOPNOTSUPP;
 		}
-		pci_warn(
-			pdev,
-			"without interrupt remapping: it can send any interrupt to the host\n");
+		pci_warn(pdev,
+			 "without interrupt remapping: any can be sent\n");
 	}
 	if (!pdev->msix_cap) {
 		pci_err(pdev, "refused: it has no MSI-X\n");
@@ -198,7 +197,7 @@ static int probe_function(struct svfio *dev)
 	dev->offered = vp_modern_get_features(&dev->mdev);
 	if ((dev->offered & needed) != needed) {
 		pci_err(pdev,
-			"refused: without VIRTIO_F_VERSION_1 and VIRTIO_F_ACCESS_PLATFORM it bypasses the IOMMU\n");
+			"refused: without ACCESS_PLATFORM it bypasses the IOMMU\n");
 		err = -EOPNOTSUPP;
 		goto remove;
 	}
