@@ -207,7 +207,12 @@ static int probe_function(struct svfio *dev)
 		pci_err(pdev, "refused: its queues make no sense (%d)\n", err);
 		goto remove;
 	}
-	return 0;
+	why = svfio_reset(dev);
+	if (!why)
+		return 0;
+	pci_err(pdev, "refused: %s\n", why);
+	err = -EIO;
+	svfio_queues_remove(dev);
 remove:
 	vp_modern_remove(&dev->mdev);
 	return err;

@@ -16,10 +16,15 @@
  */
 #include <linux/log2.h>
 #include <linux/slab.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 
 #include "compat.h"
 #include "vfio.h"
+
+/* Descriptors that a queue may have: VIRTIO 1.2, 2.7 and 2.8. */
+#define QUEUE_MAX 32768
 
 /* VHOST_GET_VRING_BASE of a packed ring: index 0, wrap counter 1, twice. */
 #define PACKED_BASE 0x80008000U
@@ -62,17 +67,39 @@ static bool has_own_page(struct svfio_vq *vq)
 	return false;
 }
 
+/*
+ * Get the function to tell of all its queues: a network function may have the
+ * further pairs, and its control queue behind them, only for who knows of them.
+ */
+static void ask_for_all(struct svfio *dev)
+{
+	struct virtio_pci_modern_device *mdev = &dev->mdev;
+	const u64 more =
+		BIT_ULL(VIRTIO_NET_F_CTRL_VQ) | BIT_ULL(VIRTIO_NET_F_MQ);
+	u8 status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
+
+	vp_modern_set_status(mdev, status);
+	vp_modern_set_features(mdev, BIT_ULL(VIRTIO_F_VERSION_1) |
+					     BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) |
+					     (dev->offered & more));
+	vp_modern_set_status(mdev, status | VIRTIO_CONFIG_S_FEATURES_OK);
+	/* Reading has the writes arrive; what it says does not matter. */
+	vp_modern_get_status(mdev);
+}
+
 /**
  * svfio_queues_probe() - find out what queues the function has
- * @dev: the device, reset
+ * @dev: the device, reset, and to be reset afterwards
  *
  * Return: 0; -EINVAL: none, too many, or doorbells that are nowhere; -ENOMEM.
  */
 int svfio_queues_probe(struct svfio *dev)
 {
-	u32 nr = vp_modern_get_num_queues(&dev->mdev);
-	u32 i;
+	u32 i, nr;
 
+	if (dev->mdev.id.device == VIRTIO_ID_NET)
+		ask_for_all(dev);
+	nr = vp_modern_get_num_queues(&dev->mdev);
 	if (!nr || nr > SVFIO_VQS_MAX)
 		return -EINVAL;
 	dev->vqs = kvcalloc(nr, sizeof(*dev->vqs), GFP_KERNEL);
@@ -88,7 +115,7 @@ int svfio_queues_probe(struct svfio *dev)
 		dev->nr_vqs = i + 1;
 
 		vq->max = vp_modern_get_queue_size(&dev->mdev, i);
-		if (vq->max > 32768)
+		if (vq->max > QUEUE_MAX)
 			goto invalid;
 		svfio_queue_forget(vq);
 		if (!vq->max)
@@ -103,6 +130,29 @@ int svfio_queues_probe(struct svfio *dev)
 invalid:
 	svfio_queues_remove(dev);
 	return -EINVAL;
+}
+
+/**
+ * svfio_queues_negotiated() - which queues there are depends on the features
+ * @dev: the device, which has just got FEATURES_OK
+ *
+ * Context: svfio.lock held.
+ */
+void svfio_queues_negotiated(struct svfio *dev)
+{
+	const u32 nr = vp_modern_get_num_queues(&dev->mdev);
+	u32 i;
+
+	for (i = 0; i < dev->nr_vqs; i++) {
+		struct svfio_vq *vq = &dev->vqs[i];
+		u16 max = 0;
+
+		if (i < nr && vq->notify)
+			max = vp_modern_get_queue_size(&dev->mdev, i);
+		vq->max = max > QUEUE_MAX ? 0 : max;
+		if (vq->num > vq->max || !vq->num)
+			vq->num = vq->max;
+	}
 }
 
 /**
@@ -126,7 +176,7 @@ void svfio_queues_remove(struct svfio *dev)
 /* Whether a queue that is ready can be enabled. */
 static int queue_check(struct svfio *dev, const struct svfio_vq *vq)
 {
-	if (!vq->has_addr)
+	if (!vq->has_addr || !vq->max)
 		return -EINVAL;
 	if (!svfio_has(dev, VIRTIO_F_RING_PACKED) && !is_power_of_2(vq->num))
 		return -EINVAL;

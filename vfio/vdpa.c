@@ -187,6 +187,7 @@ static int set_status(struct svfio *dev, struct svfio_vq *vq,
 		err = write_status(dev, status & ~VIRTIO_CONFIG_S_DRIVER_OK);
 		if (err)
 			return err;
+		svfio_queues_negotiated(dev);
 	}
 	if (!(added & VIRTIO_CONFIG_S_DRIVER_OK))
 		return write_status(dev, status);

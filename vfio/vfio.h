@@ -106,6 +106,7 @@ struct svfio_call {
  * @dev: the function
  * @index: its number in it
  * @max: the most descriptors that it may have, 0: the function has no such queue
+ *	with the features that it was last used with
  * @num: descriptors, as the owner wants it
  * @desc, @driver, @device: where its parts are, IOVAs
  * @has_addr: the three were given
@@ -275,6 +276,7 @@ void svfio_vdpa_show(struct seq_file *m, struct svfio *dev);
 
 /* queue.c */
 int svfio_queues_probe(struct svfio *dev);
+void svfio_queues_negotiated(struct svfio *dev);
 void svfio_queues_remove(struct svfio *dev);
 int svfio_queues_start(struct svfio *dev);
 void svfio_queues_listen(struct svfio *dev);
