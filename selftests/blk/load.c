@@ -16,149 +16,6 @@
 
 #include "vdisk.h"
 
-#define CHUNK 8192u /* bytes of a request here */
-#define SLOTS 64u   /* places on the disk, for each queue */
-
-/* What each place on the disk holds; a request is for one place, one at a time. */
-struct place {
-	uint64_t seed; /* 0: not known */
-	bool busy;
-	struct vd_io io;
-	uint8_t buf[CHUNK];
-	uint64_t next; /* seed that is being written */
-};
-
-struct load {
-	struct vd_disk *d;
-	struct place *place; /* SLOTS for each queue */
-	uint64_t state;
-	unsigned int done;
-};
-
-static unsigned int below(struct load *l, unsigned int n)
-{
-	l->state ^= l->state << 13;
-	l->state ^= l->state >> 7;
-	l->state ^= l->state << 17;
-	return (l->state >> 11) % n;
-}
-
-static void load_new(struct load *l, const struct vd_opts *o)
-{
-	l->d = vd_new(o);
-	l->place = calloc(SLOTS * l->d->queues, sizeof(*l->place));
-	kt_check(l->place, "no memory");
-	l->state = 0x9e3779b97f4a7c15ull;
-	l->done = 0;
-	kt_check(l->d->sectors >= SLOTS * VD_QUEUES * CHUNK / VD_SECTOR, "the disk is too small");
-}
-
-/* Begin with a request for a place that has none. False when there is no room. */
-static bool begin(struct load *l, unsigned int q)
-{
-	unsigned int i = below(l, SLOTS);
-	struct place *p = &l->place[q * SLOTS + i];
-
-	if (p->busy)
-		return l->d->q[q].nroom;
-	memset(&p->io, 0, sizeof(p->io));
-	p->io.sector = (uint64_t)(q * SLOTS + i) * CHUNK / VD_SECTOR;
-	if (!p->seed || below(l, 2)) {
-		p->next = ++l->state;
-		vd_fill(p->buf, CHUNK, p->next);
-		p->io.type = VIRTIO_BLK_T_OUT;
-		p->io.out = p->buf;
-		p->io.out_len = CHUNK;
-	} else {
-		memset(p->buf, 0, CHUNK);
-		p->io.type = VIRTIO_BLK_T_IN;
-		p->io.in = p->buf;
-		p->io.in_len = CHUNK;
-	}
-	p->busy = vd_start(l->d, q, &p->io);
-	return p->busy;
-}
-
-static void end(struct load *l, struct vd_io *io)
-{
-	struct place *p = (void *)((char *)io - offsetof(struct place, io));
-	static uint8_t want[CHUNK];
-
-	kt_check(p->busy, "a request came back twice");
-	kt_check(io->status == VIRTIO_BLK_S_OK, "type %u at %llu: status %u", io->type,
-		 (unsigned long long)io->sector, io->status);
-	if (io->type == VIRTIO_BLK_T_OUT) {
-		p->seed = p->next;
-	} else {
-		vd_fill(want, CHUNK, p->seed);
-		kt_check(!memcmp(want, p->buf, CHUNK), "read of sector %llu: other data",
-			 (unsigned long long)io->sector);
-	}
-	p->busy = false;
-	l->done++;
-}
-
-/* Offer what there is room for, and take what is there; or wait for one. */
-static void turn(struct load *l, bool more, bool wait)
-{
-	unsigned int q, any = 0;
-	struct vd_io *io;
-
-	for (q = 0; q < l->d->queues; q++) {
-		struct vg_ring *r = &l->d->q[q].ring;
-		unsigned int tries = SLOTS;
-
-		while (more && tries-- && begin(l, q))
-			;
-		vg_ring_kick(r);
-		while ((io = vd_reap(l->d, q))) {
-			end(l, io);
-			any++;
-		}
-	}
-	for (q = 0; wait && !any && q < l->d->queues; q++)
-		if (l->d->q[q].ring.in_flight) {
-			end(l, vd_wait(l->d, q));
-			return;
-		}
-}
-
-static bool in_flight(const struct load *l)
-{
-	unsigned int q, n = 0;
-
-	for (q = 0; q < l->d->queues; q++)
-		n += l->d->q[q].ring.in_flight;
-	return n;
-}
-
-/* @n requests and whatever is in flight then. */
-static void run(struct load *l, unsigned int n)
-{
-	const unsigned int until = l->done + n;
-
-	while (l->done < until)
-		turn(l, true, true);
-	while (in_flight(l))
-		turn(l, false, true);
-}
-
-/* Read every place that is known. */
-static void check_all(struct load *l)
-{
-	static uint8_t got[CHUNK], want[CHUNK];
-	unsigned int i;
-
-	for (i = 0; i < SLOTS * l->d->queues; i++) {
-		if (!l->place[i].seed)
-			continue;
-		kt_check(vd_read(l->d, 0, (uint64_t)i * CHUNK / VD_SECTOR, got, CHUNK) == 0,
-			 "read of place %u", i);
-		vd_fill(want, CHUNK, l->place[i].seed);
-		kt_check(!memcmp(want, got, CHUNK), "place %u: other data", i);
-	}
-}
-
 #define NO_EVENT (VD_BASIC & ~BIT(VIRTIO_RING_F_EVENT_IDX))
 
 static struct vd_opts opts(unsigned int queues, uint64_t features)
@@ -168,7 +25,7 @@ static struct vd_opts opts(unsigned int queues, uint64_t features)
 		.features = features,
 		.num = 512,
 		.depth = 48,
-		.room = CHUNK,
+		.room = VD_CHUNK,
 		.indirect = true,
 	};
 }
@@ -176,23 +33,23 @@ static struct vd_opts opts(unsigned int queues, uint64_t features)
 static void many(long queues)
 {
 	struct vd_opts o = opts(queues, 0);
-	struct load l;
+	struct vd_load l;
 
-	load_new(&l, &o);
-	run(&l, kt_scale(4000 * queues, 300));
-	check_all(&l);
+	vd_load_new(&l, vd_new(&o));
+	vd_load_run(&l, kt_scale(4000 * queues, 300));
+	vd_load_check(&l);
 	vd_free(l.d);
 }
 
 static void without_events(long busyloop)
 {
 	struct vd_opts o = opts(1, NO_EVENT);
-	struct load l;
+	struct vd_load l;
 
 	o.busyloop = busyloop;
-	load_new(&l, &o);
-	run(&l, kt_scale(3000, 300));
-	check_all(&l);
+	vd_load_new(&l, vd_new(&o));
+	vd_load_run(&l, kt_scale(3000, 300));
+	vd_load_check(&l);
 	vd_free(l.d);
 }
 
@@ -241,16 +98,16 @@ static void reopen(struct vd_disk *d)
 static void restarts(long again)
 {
 	struct vd_opts o = opts(2, 0);
-	struct load l;
+	struct vd_load l;
 	unsigned int round, q;
 
-	load_new(&l, &o);
+	vd_load_new(&l, vd_new(&o));
 	for (round = 0; round < kt_scale(40, 8); round++) {
 		uint32_t base[VD_QUEUES];
 
-		run(&l, below(&l, 100));
+		vd_load_run(&l, vg_below(&l.random, 100));
 		for (q = 0; q < 3; q++)
-			turn(&l, true, false);
+			vd_load_turn(&l, true, false);
 		for (q = 0; q < l.d->queues; q++) {
 			struct vg_ring *r = &l.d->q[q].ring;
 
@@ -266,8 +123,8 @@ static void restarts(long again)
 			vd_queue_start(l.d, q);
 		}
 	}
-	run(&l, 100);
-	check_all(&l);
+	vd_load_run(&l, 100);
+	vd_load_check(&l);
 	vd_free(l.d);
 }
 
@@ -275,24 +132,24 @@ static void restarts(long again)
 static void closed(long arg)
 {
 	struct vd_opts o = opts(1, 0);
-	struct load l;
+	struct vd_load l;
 	unsigned int round;
 
 	(void)arg;
-	load_new(&l, &o);
+	vd_load_new(&l, vd_new(&o));
 	for (round = 0; round < kt_scale(30, 6); round++) {
 		struct vg_ring *r = &l.d->q[0].ring;
 
-		run(&l, below(&l, 50));
-		turn(&l, true, false);
-		turn(&l, true, false);
+		vd_load_run(&l, vg_below(&l.random, 50));
+		vd_load_turn(&l, true, false);
+		vd_load_turn(&l, true, false);
 		reopen(l.d);
 		/* As all that was taken was returned, what was used is where it goes on. */
 		vd_queue_setup(l.d, 0, vg_ring_at(r));
 		vd_queue_start(l.d, 0);
 	}
-	run(&l, 100);
-	check_all(&l);
+	vd_load_run(&l, 100);
+	vd_load_check(&l);
 	vd_free(l.d);
 }
 
@@ -300,18 +157,18 @@ static void closed(long arg)
 static void memory(long arg)
 {
 	struct vd_opts o = opts(2, 0);
-	struct load l;
+	struct vd_load l;
 	unsigned int round;
 
 	(void)arg;
-	load_new(&l, &o);
+	vd_load_new(&l, vd_new(&o));
 	for (round = 0; round < kt_scale(100, 10); round++) {
-		turn(&l, true, false);
+		vd_load_turn(&l, true, false);
 		kt_sys(vg_set_mem(l.d->dev.fd, l.d->mem));
-		turn(&l, true, true);
+		vd_load_turn(&l, true, true);
 	}
-	run(&l, 100);
-	check_all(&l);
+	vd_load_run(&l, 100);
+	vd_load_check(&l);
 	vd_free(l.d);
 }
 
@@ -323,15 +180,15 @@ static void memory_gone(long arg)
 
 	(void)arg;
 	for (round = 0; round < kt_scale(20, 4); round++) {
-		struct load l;
+		struct vd_load l;
 		struct vg_mem *m;
 		unsigned int i;
 		uint8_t *copy;
 
-		load_new(&l, &o);
+		vd_load_new(&l, vd_new(&o));
 		m = l.d->mem;
 		for (i = 0; i < 3; i++)
-			turn(&l, true, false);
+			vd_load_turn(&l, true, false);
 		/* Without the regions of data: rings are in the first. */
 		kt_sys(vg_set_mem_raw(
 			l.d->dev.fd,
@@ -362,11 +219,11 @@ static void killed(long arg)
 		int status;
 
 		if (!child) {
-			struct load l;
+			struct vd_load l;
 
-			load_new(&l, &o);
+			vd_load_new(&l, vd_new(&o));
 			for (;;)
-				turn(&l, true, true);
+				vd_load_turn(&l, true, true);
 		}
 		usleep(20000 + round * 7000);
 		kt_sys(kill(child, SIGKILL));

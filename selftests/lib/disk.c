@@ -36,10 +36,8 @@ void vd_get_config(int fd, struct virtio_blk_config *c)
 	memcpy(c, got.config, sizeof(*c));
 }
 
-void vd_open(struct vd_disk *d, const struct vd_opts *o)
+void vd_defaults(struct vd_disk *d, const struct vd_opts *o)
 {
-	struct shunt_blk_disk arg = { .serial = "serial of the test" };
-
 	memset(d, 0, sizeof(*d));
 	d->o = *o;
 	d->queues = o->queues ? o->queues : 1;
@@ -56,6 +54,14 @@ void vd_open(struct vd_disk *d, const struct vd_opts *o)
 	if (d->o.iotlb)
 		d->o.features |= BIT(VIRTIO_F_ACCESS_PLATFORM);
 	d->o.features |= vg_ring_features();
+	d->backing = -1;
+}
+
+void vd_open(struct vd_disk *d, const struct vd_opts *o)
+{
+	struct shunt_blk_disk arg = { .serial = "serial of the test" };
+
+	vd_defaults(d, o);
 	d->backing = kt_sys(open(o->path ? o->path : vd_path(),
 				 (o->open_flags ? o->open_flags : O_RDWR) | O_CLOEXEC));
 	d->dev.fd = vg_open();
@@ -116,41 +122,58 @@ static void rooms_new(struct vd_disk *d, unsigned int i)
 	unsigned int k;
 
 	q->room = calloc(d->o.depth, sizeof(*q->room));
-	kt_check(q->room, "no memory");
+	q->all = calloc(d->o.depth, sizeof(*q->all));
+	kt_check(q->room && q->all, "no memory");
 	for (k = 0; k < d->o.depth; k++)
-		q->room[k] = vg_alloc(d->mem, room_size(&d->o), VG_PAGE);
+		q->all[k] = vg_alloc(d->mem, room_size(&d->o), VG_PAGE);
+	vd_queue_forget(d, i);
+}
+
+void vd_queue_forget(struct vd_disk *d, unsigned int i)
+{
+	struct vd_queue *q = &d->q[i];
+
+	memcpy(q->room, q->all, d->o.depth * sizeof(*q->room));
 	q->nroom = d->o.depth;
 }
 
-void vd_setup(struct vd_disk *d)
+void vd_memory(struct vd_disk *d)
 {
 	uint64_t all = (uint64_t)(room_size(&d->o) + VG_PAGE) * d->o.depth * d->queues;
-	struct vg_dev *dev = &d->dev;
 	unsigned int i;
 
 	/* A region must hold its largest room, and be wasteful at its end. */
 	all += (uint64_t)d->o.regions * room_size(&d->o) +
 	       16ull * VG_MAX_SEGS * d->o.num * d->queues;
 	d->mem = vg_mem_new(d->o.regions, all + (1u << 20), d->o.layout);
-	dev->mem = d->mem;
-	dev->features = d->o.features;
+	d->mem->iova_off = d->o.iotlb ? IOVA_OFF : 0;
+	d->dev.mem = d->mem;
+	d->dev.features = d->o.features;
+	d->dev.tlb.version = d->o.iotlb;
+	for (i = 0; i < d->queues; i++) {
+		vg_ring_init(&d->q[i].ring, d->mem, d->o.num,
+			     d->o.features & BIT(VIRTIO_RING_F_EVENT_IDX));
+		rooms_new(d, i);
+	}
+}
+
+void vd_setup(struct vd_disk *d)
+{
+	struct vg_dev *dev = &d->dev;
+	unsigned int i;
+
+	vd_memory(d);
 	kt_sys(ioctl(dev->fd, VHOST_SET_OWNER));
 	if (d->o.iotlb) {
 		uint64_t be = d->o.iotlb == 2 ? BIT(VHOST_BACKEND_F_IOTLB_MSG_V2) : 0;
 
-		d->mem->iova_off = IOVA_OFF;
-		dev->tlb.version = d->o.iotlb;
 		kt_sys(fcntl(dev->fd, F_SETFL, O_NONBLOCK));
 		kt_sys(ioctl(dev->fd, VHOST_SET_BACKEND_FEATURES, &be));
 	}
 	kt_sys(vg_set_features(dev->fd, d->o.features));
 	kt_sys(vg_set_mem(dev->fd, d->mem));
-	for (i = 0; i < d->queues; i++) {
-		vg_ring_init(&d->q[i].ring, d->mem, d->o.num,
-			     d->o.features & BIT(VIRTIO_RING_F_EVENT_IDX));
-		rooms_new(d, i);
+	for (i = 0; i < d->queues; i++)
 		vd_queue_setup(d, i, vg_ring_first(&d->q[i].ring));
-	}
 	if (d->o.iotlb)
 		vg_iotlb_start(dev);
 }
@@ -191,6 +214,7 @@ void vd_free(struct vd_disk *d)
 	for (i = 0; i < d->queues; i++) {
 		vg_ring_free(&d->q[i].ring);
 		free(d->q[i].room);
+		free(d->q[i].all);
 	}
 	vg_mem_free(d->mem);
 	free(d);

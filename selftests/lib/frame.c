@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vguest.h"
 
@@ -59,23 +60,36 @@ static size_t pattern_diff(const uint8_t *p, size_t len, size_t off, uint32_t se
 	return len;
 }
 
-static uint8_t age;
+static uint16_t age;
 
 void vg_frame_new_age(void)
 {
 	age++;
 }
 
+void vg_frame_age_of_process(void)
+{
+	age = getpid() * 32;
+}
+
+static uint8_t ttl(void)
+{
+	return 0x80 | age >> 9;
+}
+
+/* Of an IPv4 frame the age is where nobody on the way looks: TOS and TTL. */
 bool vg_frame_of_age(const uint8_t *f)
 {
-	return f[2] == age;
+	if (f[12] == 8 && !f[13])
+		return f[15] == (age & 0xff) && f[22] == ttl();
+	return f[2] == (age & 0xff) && f[1] == age >> 8;
 }
 
 void vg_frame(uint8_t *f, size_t len, uint32_t seq, unsigned int queue)
 {
 	kt_check(len >= VG_FRAME_MIN && len < (1 << 24), "frame of %zu bytes", len);
 	f[0] = 0x02;
-	f[1] = 0x5e;
+	f[1] = age >> 8;
 	f[2] = age;
 	f[3] = len >> 16;
 	f[4] = len >> 8;
@@ -98,7 +112,7 @@ const char *vg_frame_check(const uint8_t *f, size_t len, uint32_t *seq, unsigned
 
 	if (len < VG_FRAME_MIN)
 		return "shorter than an Ethernet header";
-	if (f[0] != 0x02 || f[1] != 0x5e || f[6] != 0x06 || f[12] != VG_ETHERTYPE >> 8 ||
+	if (f[0] != 0x02 || f[6] != 0x06 || f[12] != VG_ETHERTYPE >> 8 ||
 	    f[13] != (VG_ETHERTYPE & 0xff))
 		return "not one of ours";
 	want = f[3] << 16 | f[4] << 8 | f[5];
@@ -156,7 +170,8 @@ size_t vg_frame_ip(uint8_t *f, int proto, uint16_t sport, uint16_t dport, size_t
 	ip[0] = 0x45;
 	put16(ip + 2, 20 + l4);
 	put16(ip + 4, seq);
-	ip[8] = 64;
+	ip[1] = age;
+	ip[8] = ttl();
 	ip[9] = proto;
 	/* 198.18.0.0/15 is for benchmarks */
 	memcpy(ip + 12, (uint8_t[]){ 198, 18, 0, 1 }, 4);

@@ -106,6 +106,27 @@ unsigned int vg_queue_stop(struct vg_queue *q, unsigned int i)
 	return vg_get_base(q->dev.fd, i);
 }
 
+void vg_queue_new(struct vg_net *n, unsigned int index)
+{
+	struct vg_queue *q = &n->q[index];
+	const struct vg_opts *o = &n->o;
+	unsigned int i;
+
+	q->net = n;
+	q->index = index;
+	q->backend = -1;
+	q->nbuf = o->depth;
+	q->dev.mem = n->mem;
+	q->dev.features = o->features;
+	bufs_new(q, VG_RX, q->nbuf, o->rx_buf);
+	bufs_new(q, VG_TX, q->nbuf, o->frame + n->hdr_len);
+	for (i = 0; i < 2; i++) {
+		vg_ring_init(&q->ring[i], n->mem, o->num,
+			     o->features & BIT(VIRTIO_RING_F_EVENT_IDX));
+		q->dev.ring[i] = &q->ring[i];
+	}
+}
+
 static void queue_new(struct vg_net *n, unsigned int index, int backend)
 {
 	struct vg_queue *q = &n->q[index];
@@ -113,12 +134,8 @@ static void queue_new(struct vg_net *n, unsigned int index, int backend)
 	struct vg_dev *d = &q->dev;
 	unsigned int i;
 
-	q->net = n;
-	q->index = index;
+	vg_queue_new(n, index);
 	q->backend = backend;
-	q->nbuf = o->depth;
-	d->mem = n->mem;
-	d->features = o->features;
 	d->fd = vg_open();
 	d->tlb.version = o->iotlb;
 	d->tlb.grain = o->grain;
@@ -138,12 +155,7 @@ static void queue_new(struct vg_net *n, unsigned int index, int backend)
 			 n->mem->n);
 		kt_skip("this device takes fewer than %u memory regions", n->mem->n);
 	}
-	bufs_new(q, VG_RX, q->nbuf, o->rx_buf);
-	bufs_new(q, VG_TX, q->nbuf, o->frame + n->hdr_len);
 	for (i = 0; i < 2; i++) {
-		vg_ring_init(&q->ring[i], n->mem, o->num,
-			     o->features & BIT(VIRTIO_RING_F_EVENT_IDX));
-		d->ring[i] = &q->ring[i];
 		vg_queue_setup(q, i, vg_ring_first(&q->ring[i]));
 		if (o->busyloop)
 			kt_sys(vg_vring_state(d->fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, i,
@@ -187,7 +199,7 @@ static void opts_default(struct vg_net *n, const struct vg_opts *given)
 	}
 }
 
-static struct vg_net *net_alloc(const struct vg_opts *given)
+struct vg_net *vg_net_alloc(const struct vg_opts *given)
 {
 	struct vg_net *n = calloc(1, sizeof(*n));
 	struct vg_opts *o;
@@ -212,7 +224,7 @@ static struct vg_net *net_alloc(const struct vg_opts *given)
 
 struct vg_net *vg_net_on(const struct vg_opts *o, const int *fd, int packet)
 {
-	struct vg_net *n = net_alloc(o);
+	struct vg_net *n = vg_net_alloc(o);
 	unsigned int i;
 
 	n->packet = packet;
@@ -223,7 +235,7 @@ struct vg_net *vg_net_on(const struct vg_opts *o, const int *fd, int packet)
 
 struct vg_net *vg_net_new(const struct vg_opts *given)
 {
-	struct vg_net *n = net_alloc(given);
+	struct vg_net *n = vg_net_alloc(given);
 	const struct vg_opts *o = &n->o;
 	unsigned int flags = (o->no_vnet ? 0 : IFF_VNET_HDR) | (o->pairs > 1 ? IFF_MULTI_QUEUE : 0);
 	int fd[VG_PAIRS];

@@ -144,6 +144,16 @@ static unsigned int flow_queue(const uint8_t *f, unsigned int off)
 	return ((f[34 + off] << 8) | f[35 + off]) - 1000;
 }
 
+/* A frame of an earlier age, of either kind, that is right otherwise. */
+static bool is_late(const uint8_t *f, size_t len)
+{
+	unsigned int queue;
+	uint32_t seq;
+
+	return !vg_frame_of_age(f) && (!vg_frame_check(f, len, &seq, &queue) ||
+				       !vg_frame_ip_check(f, len, IPPROTO_UDP, false, &seq));
+}
+
 static bool host_receives(struct vg_net *n, struct vg_traffic *t)
 {
 	bool moved = false;
@@ -154,6 +164,9 @@ static bool host_receives(struct vg_net *n, struct vg_traffic *t)
 		const char *why;
 		uint32_t seq;
 
+		moved = true;
+		if (is_late(frame, len))
+			continue;
 		if (t->spread) {
 			why = vg_frame_ip_check(frame, len, IPPROTO_UDP, false, &seq);
 			queue = why ? 0 : flow_queue(frame, 0);
@@ -161,9 +174,6 @@ static bool host_receives(struct vg_net *n, struct vg_traffic *t)
 			why = vg_frame_check(frame, len, &seq, &queue);
 		}
 		kt_check(!why, "the host received a bad frame: %s", why);
-		moved = true;
-		if (!t->spread && !vg_frame_of_age(frame))
-			continue;
 		kt_check(queue < n->o.pairs, "a frame of queue %u", queue);
 		kt_check(seq == t->tx_seen[queue], "queue %u to the host: frame %u, wanted %u",
 			 queue, seq, t->tx_seen[queue]);
@@ -223,14 +233,14 @@ static bool guest_receives(struct vg_net *n, struct vg_traffic *t, struct vg_que
 		const char *why;
 		uint32_t seq;
 
+		moved = true;
+		if (is_late(frame, len))
+			continue;
 		if (t->spread)
 			why = vg_frame_ip_check(frame, len, IPPROTO_UDP, false, &seq);
 		else
 			why = vg_frame_check(frame, len, &seq, &queue);
 		kt_check(!why, "the guest received a bad frame: %s", why);
-		moved = true;
-		if (!t->spread && !vg_frame_of_age(frame))
-			continue;
 		kt_check(h.hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE, "gso type %u", h.hdr.gso_type);
 		/*
 		 * Version 1 wants num_buffers to be 1 even without mergeable buffers.

@@ -16,6 +16,7 @@
 #include <linux/virtio_blk.h>
 
 #include "../../vhost/uapi/shunt.h"
+#include "random.h"
 #include "vguest.h"
 
 #define VD_QUEUES 4
@@ -72,7 +73,7 @@ struct vd_io {
 
 struct vd_queue {
 	struct vg_ring ring;
-	uint64_t *room; /* free ones */
+	uint64_t *room, *all; /* free ones, and all of them */
 	unsigned int nroom;
 };
 
@@ -97,6 +98,8 @@ void vd_open(struct vd_disk *d, const struct vd_opts *o);
 void vd_setup(struct vd_disk *d);
 /* queue @i told of its ring, from @base, and started. */
 void vd_queue_setup(struct vd_disk *d, unsigned int i, uint32_t base);
+/* What is in flight in queue @i does not come back. */
+void vd_queue_forget(struct vd_disk *d, unsigned int i);
 int vd_backend(struct vd_disk *d, unsigned int i, int fd);
 void vd_queue_start(struct vd_disk *d, unsigned int i);
 /* Stop queue @i. Returns the base to go on from. */
@@ -104,6 +107,9 @@ uint32_t vd_queue_stop(struct vd_disk *d, unsigned int i);
 /* Start queue @i over with nothing in it, whatever state it is in. */
 void vd_queue_anew(struct vd_disk *d, unsigned int i);
 void vd_free(struct vd_disk *d);
+/* The steps that need no device, for other kinds of it: options; memory and rings. */
+void vd_defaults(struct vd_disk *d, const struct vd_opts *o);
+void vd_memory(struct vd_disk *d);
 /* SHUNT_BLK_GET_CONFIG; fails the case. */
 void vd_get_config(int fd, struct virtio_blk_config *c);
 
@@ -122,5 +128,36 @@ int vd_flush(struct vd_disk *d, unsigned int q);
 void vd_alive(struct vd_disk *d);
 /* Bytes that follow from @seed. */
 void vd_fill(void *buf, size_t len, uint64_t seed);
+
+/* ---- diskload.c: many requests at once, checked ---- */
+
+#define VD_CHUNK  8192u /* bytes of a request of a load */
+#define VD_PLACES 64u	/* places on the disk, for each queue */
+
+/* What each place on the disk holds; a request is for one place, one at a time. */
+struct vd_place {
+	uint64_t seed; /* 0: not known */
+	bool busy;
+	struct vd_io io;
+	uint8_t buf[VD_CHUNK];
+	uint64_t next; /* seed that is being written */
+};
+
+struct vd_load {
+	struct vd_disk *d;
+	struct vd_place *place; /* VD_PLACES for each queue */
+	uint64_t random;
+	unsigned int done; /* requests */
+};
+
+void vd_load_new(struct vd_load *l, struct vd_disk *d);
+/* Offer what there is room for if @more, and take what is there; or @wait for one. */
+void vd_load_turn(struct vd_load *l, bool more, bool wait);
+/* @n requests and whatever is in flight then. */
+void vd_load_run(struct vd_load *l, unsigned int n);
+/* What was in flight does not come back: the queues have been started anew. */
+void vd_load_forget(struct vd_load *l);
+/* Read every place that is known. */
+void vd_load_check(struct vd_load *l);
 
 #endif

@@ -388,6 +388,8 @@ const char *vg_frame_check(const uint8_t *f, size_t len, uint32_t *seq, unsigned
  * from the frames of the traffic that follows. Within an age nothing is forgiven.
  */
 void vg_frame_new_age(void);
+/* Begin with one that no process has had for long, where what was under way outlives them. */
+void vg_frame_age_of_process(void);
 /* Is a frame, which is right otherwise, of the present age? */
 bool vg_frame_of_age(const uint8_t *f);
 /* An IPv4 frame, UDP or TCP, with @payload bytes that follow from @seq; returns its length. */
@@ -467,6 +469,10 @@ struct vg_net *vg_net_new(const struct vg_opts *o);
 /* The same, on back ends that the caller made: @fd for each pair, @packet the other end. */
 struct vg_net *vg_net_on(const struct vg_opts *o, const int *fd, int packet);
 void vg_net_free(struct vg_net *n);
+/* The steps that need no device, for other kinds of it: options and memory; */
+struct vg_net *vg_net_alloc(const struct vg_opts *given);
+/* the buffers and rings of queue pair @index. */
+void vg_queue_new(struct vg_net *n, unsigned int index);
 /* Tell the device about ring @i of @q, from index @base. */
 void vg_queue_setup(struct vg_queue *q, unsigned int i, uint32_t base);
 /* Start and stop ring @i of @q by its back end. stop returns the index to go on from. */
@@ -556,6 +562,14 @@ void vg_uffd_wait(int uffd);
  * returns; kill it; it must be gone within @ms.
  */
 void vg_killable(void (*vmm)(int ready, long arg), long arg, unsigned int ms);
+
+/* ---- memlock.c: the limit of locked memory ---- */
+
+/* Kilobytes that this process has locked and pinned. */
+unsigned long vg_locked(void);
+/* Set RLIMIT_MEMLOCK; whoever has CAP_IPC_LOCK has no limit. */
+void vg_limit_locked(unsigned long long bytes);
+void vg_drop_ipc_lock(void);
 
 /* ---- spoil.c: rings that a guest breaks ---- */
 

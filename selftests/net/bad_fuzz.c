@@ -16,63 +16,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vguest.h"
+#include "random.h"
 
 static uint64_t state;
 
-static void seed(uint64_t def)
-{
-	const char *s = getenv("SHUNT_TEST_SEED");
-
-	state = s ? strtoull(s, NULL, 0) : def;
-	kt_note("seed %llu", (unsigned long long)state);
-}
-
 static uint64_t rnd(void)
 {
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return state;
+	return vg_random(&state);
 }
 
 static unsigned int below(unsigned int n)
 {
-	return (rnd() >> 11) % n;
+	return vg_below(&state, n);
 }
 
-/* Numbers near which mistakes live. */
 static uint64_t odd_number(const struct vg_net *n)
 {
-	const struct vg_region *r = &n->mem->r[below(n->mem->n)];
-	const uint64_t pick[] = {
-		0,
-		1,
-		2,
-		4096,
-		0x7fffffff,
-		0x80000000,
-		0xffffffff,
-		0x100000000ull,
-		~0ull,
-		~0ull - 4095,
-		1ull << 47,
-		(1ull << 47) - 4096,
-		0xffff888000000000ull,
-		1ull << 63,
-		r->gpa,
-		r->gpa + r->size,
-		r->gpa + r->size - 1,
-		(uintptr_t)r->va,
-		(uintptr_t)r->va + r->size,
-		(uintptr_t)r->va + r->size - 8,
-		rnd(),
-		rnd() >> 32,
-		below(70000),
-		below(300),
-	};
-
-	return pick[below(ARRAY_SIZE(pick))];
+	return vg_odd_number(&state, n->mem);
 }
 
 static int some_fd(const struct vg_net *n, const int *fds, unsigned int nr)
@@ -241,7 +201,7 @@ static void fuzz_ioctls(long number)
 	int fds[3] = { kt_sys(eventfd(0, 0)), kt_sys(open("/dev/null", O_RDWR)), 0 };
 	struct vg_net *n = vg_net_new(&o);
 
-	seed(0x5eed0000 + number);
+	state = vg_seed(0x5eed0000 + number);
 	fds[2] = n->packet;
 	kt_sys(fcntl(n->q[0].dev.fd, F_SETFL, O_NONBLOCK));
 	for (i = 0; i < rounds; i++) {
@@ -389,7 +349,7 @@ static void rings(long number)
 	struct vg_net *n = vg_net_new(&o);
 	struct vg_queue *q = &n->q[0];
 
-	seed(0xfeed0000 + number);
+	state = vg_seed(0xfeed0000 + number);
 	if (number % 4 == 3) {
 		struct vg_pages *log = vg_pages_new(n->mem);
 		uint64_t base = (uintptr_t)log->bits;

@@ -4,50 +4,13 @@
  * owner's RLIMIT_MEMLOCK and given back; where that is refused the device works
  * by user access
  */
-#include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vguest.h"
-
-/* Kilobytes that this process has locked and pinned. */
-static unsigned long locked(void)
-{
-	unsigned long total = 0, kb;
-	char line[128];
-	FILE *f = fopen("/proc/self/status", "r");
-
-	kt_check(f, "/proc/self/status: %m");
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "VmLck: %lu", &kb) == 1 || sscanf(line, "VmPin: %lu", &kb) == 1)
-			total += kb;
-	fclose(f);
-	return total;
-}
-
-static void limit(rlim_t bytes)
-{
-	struct rlimit r = { bytes, bytes };
-
-	kt_sys(setrlimit(RLIMIT_MEMLOCK, &r));
-}
-
-static void drop_ipc_lock(void)
-{
-	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct d[2];
-
-	kt_sys(syscall(SYS_capget, &h, d));
-	d[0].effective &= ~(1u << CAP_IPC_LOCK);
-	d[0].permitted &= ~(1u << CAP_IPC_LOCK);
-	d[0].inheritable &= ~(1u << CAP_IPC_LOCK);
-	kt_sys(syscall(SYS_capset, &h, d));
-}
 
 static void map_is(struct vg_net *n, unsigned int ring, const char *want)
 {
@@ -65,9 +28,9 @@ static void pinned(long num)
 	unsigned long before, running;
 	unsigned int i, round;
 
-	limit(RLIM_INFINITY);
+	vg_limit_locked(RLIM_INFINITY);
 	n = vg_net_new(&o);
-	before = locked();
+	before = vg_locked();
 	for (round = 0; round < 5; round++) {
 		for (i = 0; i < 2; i++) {
 			map_is(n, i, "none");
@@ -75,7 +38,7 @@ static void pinned(long num)
 			map_is(n, i, "pinned");
 		}
 		vg_alive(n);
-		running = locked();
+		running = vg_locked();
 		kt_check(running > before, "%lu kB are charged while running, %lu before", running,
 			 before);
 		kt_check(running - before <= 2 * (26ul * num / 1024 + 6 * 4),
@@ -85,8 +48,8 @@ static void pinned(long num)
 
 			kt_sys(vg_vring_state(n->q[0].dev.fd, VHOST_SET_VRING_BASE, i, base));
 		}
-		kt_check(locked() == before, "%lu kB stay charged after the stop, %lu before",
-			 locked(), before);
+		kt_check(vg_locked() == before, "%lu kB stay charged after the stop, %lu before",
+			 vg_locked(), before);
 	}
 }
 
@@ -94,19 +57,20 @@ static void pinned(long num)
 static void given_back(long how)
 {
 	struct vg_opts o = { .frame = 1514 };
-	unsigned long before = locked();
+	unsigned long before = vg_locked();
 	unsigned int round;
 
 	for (round = 0; round < 5; round++) {
 		struct vg_net *n = vg_net_new(&o);
 
 		vg_alive(n);
-		kt_check(locked() > before, "nothing is charged");
+		kt_check(vg_locked() > before, "nothing is charged");
 		if (how)
 			kt_sys(ioctl(n->q[0].dev.fd, VHOST_RESET_OWNER));
 		else
 			close(n->q[0].dev.fd);
-		kt_check(locked() == before, "%lu kB stay charged, %lu before", locked(), before);
+		kt_check(vg_locked() == before, "%lu kB stay charged, %lu before", vg_locked(),
+			 before);
 		if (!how)
 			n->q[0].dev.fd = dup(0);
 		vg_net_free(n);
@@ -125,14 +89,14 @@ static void refused(long arg)
 	n = vg_net_new(&(struct vg_opts){ .frame = 1514 });
 	close(n->q[0].dev.fd);
 	close(n->q[0].backend);
-	limit(0);
-	drop_ipc_lock();
+	vg_limit_locked(0);
+	vg_drop_ipc_lock();
 	usleep(100000);
 	n = vg_net_new(&o);
 	vg_run(n, &t);
 	for (i = 0; i < 2; i++)
 		map_is(n, i, "user");
-	kt_check(!locked(), "%lu kB are charged with a limit of 0", locked());
+	kt_check(!vg_locked(), "%lu kB are charged with a limit of 0", vg_locked());
 	for (i = 0; i < 2; i++) {
 		vg_queue_setup(&n->q[0], i, vg_queue_stop(&n->q[0], i));
 		vg_queue_start(&n->q[0], i);
@@ -148,15 +112,15 @@ static void partly(long arg)
 
 	(void)arg;
 	vg_netns();
-	limit(900 << 10);
-	drop_ipc_lock();
+	vg_limit_locked(900 << 10);
+	vg_drop_ipc_lock();
 	n = vg_net_new(&o);
 	vg_alive(n);
-	kt_check(locked() <= 900, "%lu kB are charged with a limit of 900", locked());
+	kt_check(vg_locked() <= 900, "%lu kB are charged with a limit of 900", vg_locked());
 	map_is(n, VG_RX, "pinned");
 	map_is(n, VG_TX, "user");
 	vg_net_free(n);
-	kt_check(!locked(), "%lu kB stay charged", locked());
+	kt_check(!vg_locked(), "%lu kB stay charged", vg_locked());
 }
 
 static const struct kt_case cases[] = {
