@@ -187,12 +187,13 @@ class Guest:
     """
 
     def __init__(self, nics, memory=256, cpus=None, qemu_args=(), incoming=False,
-                 by_tool=False, shared=False, firmware=None):
+                 by_tool=False, shared=False, firmware=None, emulator=(_QEMU,)):
         """
         memory: MiB.  cpus: see default_cpus().  incoming: wait for a migration instead of booting.
         shared: another process needs the guest's memory, also where no card says so.
         firmware: bios or efi, to boot from a disk in qemu_args that is as boot_image().
         by_tool: let `shunt net exec` open the (one) card's TAP and device and start QEMU.
+        emulator: the words that start a QEMU.
         """
         self.nics = list(nics)
         self.line = Line()
@@ -201,7 +202,7 @@ class Guest:
         self._memory, self._incoming = memory, incoming
         self.cpus = cpus or default_cpus()
         self._qemu_args, self._by_tool = list(qemu_args), by_tool
-        self._firmware = firmware
+        self._firmware, self._emulator = firmware, emulator
         self._shared = shared or any(nic.shared for nic in self.nics)
         self.qemu = None
         self.qmp = None
@@ -241,7 +242,7 @@ class Guest:
     def _command(self, nets):
         command = self.nics[0].by_tool() if self._by_tool else []
         command += [
-            _QEMU, '-nodefaults', '-no-user-config', '-display', 'none', '-enable-kvm',
+            *self._emulator, '-nodefaults', '-no-user-config', '-display', 'none', '-enable-kvm',
             '-machine', 'pc', '-cpu', os.environ.get('SHUNT_GUEST_CPU', 'host'),
             '-smp', str(self.cpus), '-m', str(self._memory), *self._what_to_boot(),
             '-chardev', f'file,id=console,path={self.console}', '-serial', 'chardev:console',
