@@ -147,6 +147,7 @@ void vd_memory(struct vd_disk *d)
 	       16ull * VG_MAX_SEGS * d->o.num * d->queues;
 	d->mem = vg_mem_new(d->o.regions, all + (1u << 20), d->o.layout);
 	d->mem->iova_off = d->o.iotlb ? IOVA_OFF : 0;
+	d->mem->whole_elements = d->o.whole_elements;
 	d->dev.mem = d->mem;
 	d->dev.features = d->o.features;
 	d->dev.tlb.version = d->o.iotlb;

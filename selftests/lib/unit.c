@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * unit.c - a virtio function as a card or a disk: see struct vf_unit
+ *
+ * QEMU (10.0) writes what of a used element lies on a second page to another address, if its
+ * device is behind an emulated IOMMU: somewhere in the VM's memory. The rings here have none.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -67,6 +70,7 @@ static void net_new(struct vf_unit *u)
 	}
 	u->net = vg_net_alloc(&no);
 	u->mem = u->net->mem;
+	u->mem->whole_elements = true;
 	u->net->packet = vg_packet(vf_peer());
 	vg_frame_age_of_process();
 	for (i = 0; i < o->queues; i++) {
@@ -97,6 +101,7 @@ static void disk_new(struct vf_unit *u)
 		.cut = o->cut,
 		.ncut = o->ncut,
 		.iotlb = IOTLB_V2,
+		.whole_elements = true,
 	};
 	struct virtio_blk_config c = { 0 };
 	unsigned int i;

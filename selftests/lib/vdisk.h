@@ -38,8 +38,9 @@ struct vd_opts {
 	uint32_t flags; /* SHUNT_BLK_* */
 	int open_flags; /* O_RDWR when 0 */
 	unsigned int busyloop;
-	const char *path; /* of the disk; SHUNT_TEST_DISK when NULL */
-	int iotlb;	  /* 0, or the version of the messages */
+	const char *path;    /* of the disk; SHUNT_TEST_DISK when NULL */
+	int iotlb;	     /* 0, or the version of the messages */
+	bool whole_elements; /* see struct vg_mem */
 };
 
 #define VD_BASIC                                                      \

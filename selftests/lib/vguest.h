@@ -65,8 +65,9 @@ struct vg_mem {
 	int fd;
 	enum vg_layout layout;
 	unsigned int n;
-	unsigned int next; /* the region that the next allocation tries first */
-	uint64_t iova_off; /* what a descriptor's address is above the guest address */
+	unsigned int next;   /* the region that the next allocation tries first */
+	uint64_t iova_off;   /* what a descriptor's address is above the guest address */
+	bool whole_elements; /* no used element of a split ring lies on two pages */
 	struct vg_region *r;
 };
 

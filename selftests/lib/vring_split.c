@@ -35,7 +35,10 @@ void vg_split_init(struct vg_ring *r)
 
 	r->desc_gpa = vg_alloc_ring(r->mem, 16 * (size_t)r->num, 16);
 	r->avail_gpa = vg_alloc_ring(r->mem, avail_bytes(r->num), 2);
-	r->used_gpa = vg_alloc_ring(r->mem, used + CANARY_BYTES, 4);
+	if (r->mem->whole_elements)
+		r->used_gpa = vg_alloc_ring(r->mem, 4 + used + CANARY_BYTES, 8) + 4;
+	else
+		r->used_gpa = vg_alloc_ring(r->mem, used + CANARY_BYTES, 4);
 	r->desc = vg_va(r->mem, r->desc_gpa, 16 * (size_t)r->num);
 	r->avail = vg_va(r->mem, r->avail_gpa, avail_bytes(r->num));
 	r->used = vg_va(r->mem, r->used_gpa, used);
