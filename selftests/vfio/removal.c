@@ -107,12 +107,16 @@ static void answers(struct vf_unit *u)
 	vg_ring_kick_always(u->ring[u->nring - 1]);
 }
 
-/* Another process takes it away while this one works with it. */
+/*
+ * Each case binds the function first: one that failed may have left it without its driver.
+ * Another process takes it away while this one works with it.
+ */
 static void under_traffic(long how)
 {
 	int64_t before = vf_pinned();
 	unsigned int round;
 
+	vf_bind();
 	for (round = 0; round < (how == UNPLUGGED ? 2 : kt_scale(6, 3)); round++) {
 		struct vf_unit *u = vf_new(&(struct vf_opts){
 			.queues = 2,
@@ -163,6 +167,7 @@ static void idle(long how)
 {
 	unsigned int round;
 
+	vf_bind();
 	for (round = 0; round < 4; round++) {
 		take_away(how);
 		bring_back(how);
@@ -176,6 +181,7 @@ static void unmapped(long how)
 	uint64_t mapped, gone;
 	struct vf_unit *u;
 
+	vf_bind();
 	vf_trace_begin();
 	u = vf_new(&(struct vf_opts){});
 	vf_busy(u, 30);
@@ -188,6 +194,12 @@ static void unmapped(long how)
 	vf_fresh();
 }
 
+static struct vf_unit *bound(void)
+{
+	vf_bind();
+	return vf_new(&(struct vf_opts){});
+}
+
 static sigjmp_buf back;
 
 static void on_bus(int sig)
@@ -198,7 +210,7 @@ static void on_bus(int sig)
 /* A doorbell that was mapped leads nowhere then, whoever has it. */
 static void doorbells(long how)
 {
-	struct vf_unit *u = vf_new(&(struct vf_opts){});
+	struct vf_unit *u = bound();
 	volatile uint16_t *bell = mmap(NULL, VG_PAGE, PROT_WRITE, MAP_SHARED, u->fd, 0);
 	volatile uint16_t *later = mmap(NULL, VG_PAGE, PROT_WRITE, MAP_SHARED, u->fd, VG_PAGE);
 	volatile uint16_t *const bells[] = { bell, later };
@@ -288,6 +300,7 @@ static void stuck(long how)
 {
 	int64_t before = vf_pinned();
 
+	vf_bind();
 	close(vg_uffd());
 	vg_killable(memory_that_does_not_come, how, 30000);
 	if (how >= 0)
