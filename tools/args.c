@@ -45,3 +45,29 @@ enum status args_options(const char *verb, int argc, char **argv, const struct o
 		status = failed(why, ST_USAGE, "%s: '%s' is too much", verb, argv[optind]);
 	return status;
 }
+
+enum status args_output(const char *verb, int argc, char **argv, struct context *context,
+			struct failure *why)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "pretty", no_argument, NULL, 'p' },
+		{ 0 },
+	};
+	int option;
+
+	opterr = 0;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "+jp", options, NULL)) != -1) {
+		if (option == 'j')
+			context->json = true;
+		else if (option == 'p')
+			context->pretty = true;
+		else
+			return failed(why, ST_USAGE, "%s: unknown option '%s': try 'shunt help'",
+				      verb, argv[optind - 1]);
+	}
+	if (optind < argc)
+		return failed(why, ST_USAGE, "%s: '%s' is too much", verb, argv[optind]);
+	return ST_OK;
+}

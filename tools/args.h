@@ -5,6 +5,7 @@
 
 #include <getopt.h>
 
+#include "cmd.h"
 #include "lib/status.h"
 
 /**
@@ -35,5 +36,18 @@ enum status args_options(const char *verb, int argc, char **argv, const struct o
 			 enum status (*take)(void *wish, int option, const char *argument,
 					     struct failure *why),
 			 void *wish, struct failure *why);
+
+/**
+ * args_output() - take -j and -p of a verb that prints and has no other arguments
+ * @verb: object and verb, for what is said
+ * @argc: words of the command line; argv[0] is the verb
+ * @argv: the words
+ * @context: what was said before the verb; changed
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_USAGE.
+ */
+enum status args_output(const char *verb, int argc, char **argv, struct context *context,
+			struct failure *why);
 
 #endif

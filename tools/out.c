@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Tables for people: columns as wide as their widest cell. */
+/* Tables for people, with columns as wide as their widest cell; and JSON for programs. */
 #include <assert.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,4 +57,14 @@ bool table_print(struct table *table)
 	table->cells = NULL;
 	table->cell_count = 0;
 	return whole;
+}
+
+void json_print(struct json_object *json, bool pretty)
+{
+	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
+
+	if (pretty)
+		flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
+	puts(json_object_to_json_string_ext(json, flags));
+	json_object_put(json);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tables for people. */
+/* Tables for people, JSON for programs. */
 #ifndef SHUNT_OUT_H
 #define SHUNT_OUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+struct json_object;
 
 /**
  * TABLE_COLUMNS_MAX - columns that a table can have
@@ -51,5 +53,12 @@ void table_add(struct table *table, const char *text);
  * Return: false if memory ran out while it was filled; nothing is printed then.
  */
 bool table_print(struct table *table);
+
+/**
+ * json_print() - print an object to stdout, as one line or indented, and give it up
+ * @json: the object
+ * @pretty: indent it
+ */
+void json_print(struct json_object *json, bool pretty);
 
 #endif

@@ -7,7 +7,6 @@
  * the kernel gives. Its form is documented in shunt-net(8) and only ever grows.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <json-c/json.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "args.h"
 #include "cmd.h"
 #include "lib/feature.h"
 #include "lib/survey.h"
@@ -274,10 +274,7 @@ static void print_json(const struct kind *kind, const struct survey *survey, boo
 		       bool pretty)
 {
 	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
-	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
 
-	if (pretty)
-		flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
 	for (size_t i = 0; i < survey->device_count; i++)
 		if (is_of(kind, &survey->devices[i]))
 			json_object_array_add(list, json_device(kind, survey, &survey->devices[i]));
@@ -285,36 +282,7 @@ static void print_json(const struct kind *kind, const struct survey *survey, boo
 	json_object_object_add(json, "unreadable_processes",
 			       json_object_new_int((int)survey->unreadable));
 	json_object_object_add(json, "devices", list);
-	puts(json_object_to_json_string_ext(json, flags));
-	json_object_put(json);
-}
-
-static enum status parse_options(const struct kind *kind, int argc, char **argv,
-				 struct context *context, struct failure *why)
-{
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "pretty", no_argument, NULL, 'p' },
-		{ 0 },
-	};
-	int option;
-
-	opterr = 0;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "+jp", options, NULL)) != -1) {
-		if (option == 'j')
-			context->json = true;
-		else if (option == 'p')
-			context->pretty = true;
-		else
-			return failed(why, ST_USAGE,
-				      "%s show: unknown option '%s': try 'shunt %s help'",
-				      kind->object, argv[optind - 1], kind->object);
-	}
-	if (argv[optind])
-		return failed(why, ST_USAGE, "%s show: unexpected argument '%s'", kind->object,
-			      argv[optind]);
-	return ST_OK;
+	json_print(json, pretty);
 }
 
 static int show(const struct kind *kind, const struct context *global, int argc, char **argv)
@@ -323,9 +291,11 @@ static int show(const struct kind *kind, const struct context *global, int argc,
 	struct survey survey = { 0 };
 	struct failure why;
 	enum status status;
+	char verb[16];
 	bool complete;
 
-	status = parse_options(kind, argc, argv, &context, &why);
+	snprintf(verb, sizeof(verb), "%s show", kind->object);
+	status = args_output(verb, argc, argv, &context, &why);
 	if (!status)
 		status = survey_take("/proc", &survey, &why);
 	if (status) {
