@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Arguments that several verbs understand alike. */
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "args.h"
 
@@ -18,6 +22,48 @@ enum status args_number(const char *option, const char *text, unsigned int *numb
 	if (errno || !value || value > 1000000000)
 		return failed(why, ST_NUMBER, "%s: %s is out of range", option, text);
 	*number = (unsigned int)value;
+	return ST_OK;
+}
+
+enum status args_mac(const char *option, const char *text, uint8_t mac[6], struct failure *why)
+{
+	unsigned int part[6];
+	char rest;
+
+	if (strlen(text) != 17 || sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &part[0], &part[1],
+					 &part[2], &part[3], &part[4], &part[5], &rest) != 6)
+		return failed(why, ST_USAGE, "%s: '%s' is not an address such as 52:54:00:12:34:56",
+			      option, text);
+	if (part[0] & 1)
+		return failed(why, ST_USAGE, "%s: %s is a multicast address", option, text);
+	for (int i = 0; i < 6; i++)
+		mac[i] = (uint8_t)part[i];
+	return ST_OK;
+}
+
+enum status args_user(const char *option, const char *word, uid_t *uid, gid_t *gid,
+		      struct failure *why)
+{
+	size_t length = strcspn(word, ":");
+	struct passwd *user;
+	struct group *group;
+	char name[64];
+
+	if (!length || length >= sizeof(name))
+		return failed(why, ST_USAGE, "%s: '%s' names no user", option, word);
+	memcpy(name, word, length);
+	name[length] = '\0';
+	user = getpwnam(name);
+	if (!user)
+		return failed(why, ST_USAGE, "%s: no user '%s'", option, name);
+	*uid = user->pw_uid;
+	*gid = user->pw_gid;
+	if (!word[length])
+		return ST_OK;
+	group = getgrnam(word + length + 1);
+	if (!group)
+		return failed(why, ST_USAGE, "%s: no group '%s'", option, word + length + 1);
+	*gid = group->gr_gid;
 	return ST_OK;
 }
 

@@ -4,6 +4,8 @@
 #define SHUNT_ARGS_H
 
 #include <getopt.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "cmd.h"
 #include "lib/status.h"
@@ -19,6 +21,30 @@
  */
 enum status args_number(const char *option, const char *text, unsigned int *number,
 			struct failure *why);
+
+/**
+ * args_mac() - take the address of a network card
+ * @option: what it belongs to
+ * @text: the argument
+ * @mac: receives it
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_USAGE, for multicast addresses too.
+ */
+enum status args_mac(const char *option, const char *text, uint8_t mac[6], struct failure *why);
+
+/**
+ * args_user() - take USER or USER:GROUP, by name
+ * @option: what it belongs to
+ * @word: the argument
+ * @uid: receives the user
+ * @gid: receives the group; the user's own if none is named
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_USAGE.
+ */
+enum status args_user(const char *option, const char *word, uid_t *uid, gid_t *gid,
+		      struct failure *why);
 
 /**
  * args_options() - take all options of a verb, and see that nothing else is there

@@ -28,24 +28,6 @@ struct serve_wish {
 	const char *mac;
 };
 
-static enum status parse_mac(const char *text, uint8_t mac[6], struct failure *why)
-{
-	unsigned int part[6];
-	char rest;
-
-	if (strlen(text) != 17 || sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &part[0], &part[1],
-					 &part[2], &part[3], &part[4], &part[5], &rest) != 6)
-		return failed(why, ST_USAGE,
-			      "--mac: '%s' is not an address such as "
-			      "52:54:00:12:34:56",
-			      text);
-	if (part[0] & 1)
-		return failed(why, ST_USAGE, "--mac: %s is a multicast address", text);
-	for (int i = 0; i < 6; i++)
-		mac[i] = (uint8_t)part[i];
-	return ST_OK;
-}
-
 static enum status take_option(void *self, int option, const char *argument, struct failure *why)
 {
 	struct serve_wish *wish = self;
@@ -138,7 +120,7 @@ int net_serve(const struct context *context, int argc, char **argv)
 	}
 	status = parse_options(argc, argv, &wish, &why);
 	if (!status && wish.mac) {
-		status = parse_mac(wish.mac, net.mac, &why);
+		status = args_mac("--mac", wish.mac, net.mac, &why);
 		net.has_mac = true;
 	}
 	if (!status)

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <json-c/json.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -102,32 +101,6 @@ enum status serving_wish_check(const struct serving_wish *wish, const char *verb
 	return ST_OK;
 }
 
-static enum status find_user(const char *option, const char *word, uid_t *uid, gid_t *gid,
-			     struct failure *why)
-{
-	size_t length = strcspn(word, ":");
-	struct passwd *user;
-	struct group *group;
-	char name[64];
-
-	if (!length || length >= sizeof(name))
-		return failed(why, ST_USAGE, "%s: '%s' names no user", option, word);
-	memcpy(name, word, length);
-	name[length] = '\0';
-	user = getpwnam(name);
-	if (!user)
-		return failed(why, ST_USAGE, "%s: no user '%s'", option, name);
-	*uid = user->pw_uid;
-	*gid = user->pw_gid;
-	if (!word[length])
-		return ST_OK;
-	group = getgrnam(word + length + 1);
-	if (!group)
-		return failed(why, ST_USAGE, "%s: no group '%s'", option, word + length + 1);
-	*gid = group->gr_gid;
-	return ST_OK;
-}
-
 enum status serving_users(const struct serving_wish *wish, struct serving *serving,
 			  struct failure *why)
 {
@@ -140,10 +113,10 @@ enum status serving_users(const struct serving_wish *wish, struct serving *servi
 		.group = (gid_t)-1,
 	};
 	if (wish->user || getpwnam(NOBODY))
-		status = find_user("--user", wish->user ? wish->user : NOBODY, &serving->uid,
+		status = args_user("--user", wish->user ? wish->user : NOBODY, &serving->uid,
 				   &serving->gid, why);
 	if (!status && wish->socket_user)
-		status = find_user("--socket-user", wish->socket_user, &serving->owner,
+		status = args_user("--socket-user", wish->socket_user, &serving->owner,
 				   &serving->group, why);
 	return status;
 }
