@@ -45,12 +45,14 @@ struct object {
 
 extern const struct object net_object;
 extern const struct object disk_object;
+extern const struct object pci_object;
 
 int disk_serve(const struct context *context, int argc, char **argv);
 int disk_show(const struct context *context, int argc, char **argv);
 int net_exec(const struct context *context, int argc, char **argv);
 int net_serve(const struct context *context, int argc, char **argv);
 int net_show(const struct context *context, int argc, char **argv);
+int pci_list(const struct context *context, int argc, char **argv);
 
 /**
  * complain() - print a failure as the one line ``shunt: ...`` on stderr

@@ -10,6 +10,7 @@
 static const struct object *const objects[] = {
 	&net_object,
 	&disk_object,
+	&pci_object,
 	NULL,
 };
 

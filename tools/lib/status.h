@@ -31,6 +31,33 @@
  * @ST_DISK_BUSY: somebody else uses the disk, or the host does
  * @ST_CMD_CANNOT: the command exists and cannot be run
  * @ST_CMD_MISSING: the command was not found
+ * @ST_PCI_ABSENT: no PCI device has that address
+ * @ST_PCI_KIND: the device is of a kind that this cannot be done with
+ * @ST_PCI_NO_IOMMU: the device is behind no IOMMU
+ * @ST_PCI_NO_REMAP: interrupts of devices are not remapped
+ * @ST_PCI_GROUP: the host uses another device of its IOMMU group
+ * @ST_PCI_BOOT: the host's own file systems are on a disk of the device
+ * @ST_PCI_MOUNTED: a file system on a disk of the device is mounted
+ * @ST_PCI_SWAP: the host swaps to a disk of the device
+ * @ST_PCI_ARRAY: a disk of the device is part of an array, a volume or the like
+ * @ST_PCI_CLAIMED: somebody has a disk of the device for himself (O_EXCL)
+ * @ST_PCI_ADDRESS: an interface of the device has an IP address
+ * @ST_PCI_ROUTE: a route leads through an interface of the device
+ * @ST_PCI_PORT: an interface of the device is in a bridge or bond, or below a VLAN or the like
+ * @ST_PCI_NAMESPACE: an interface of the device is in another network namespace
+ * @ST_PCI_NO_RESET: the kernel has no way to reset the device
+ * @ST_PCI_RESET: the device could not be reset
+ * @ST_PCI_VMM: a VMM has the device, or another one of its group, open
+ * @ST_PCI_VFS: SR-IOV functions of the device are set up, or in use
+ * @ST_PCI_NO_DRIVER: the driver is not in the kernel and has no module
+ * @ST_PCI_PROBE: the driver did not take the device, or made no node for it
+ * @ST_PCI_NOT_BOUND: the device has no driver that gives it to VMMs
+ * @ST_PCI_SRIOV: the device has not that many SR-IOV functions, or none
+ * @ST_PCI_VF_SET: an SR-IOV function did not take an attribute
+ * @ST_PCI_LOCKED: another process of this command is at work
+ * @ST_PCI_HOST: the host lacks something that passthrough needs
+ * @ST_PCI_STUCK: after a failure the device could not be given back to its driver
+ * @ST_PCI_PERSIST: the udev rule could not be written or removed
  * @ST_COUNT: number of values, not a status
  */
 enum status {
@@ -56,6 +83,33 @@ enum status {
 	ST_DISK_BUSY,
 	ST_CMD_CANNOT,
 	ST_CMD_MISSING,
+	ST_PCI_ABSENT,
+	ST_PCI_KIND,
+	ST_PCI_NO_IOMMU,
+	ST_PCI_NO_REMAP,
+	ST_PCI_GROUP,
+	ST_PCI_BOOT,
+	ST_PCI_MOUNTED,
+	ST_PCI_SWAP,
+	ST_PCI_ARRAY,
+	ST_PCI_CLAIMED,
+	ST_PCI_ADDRESS,
+	ST_PCI_ROUTE,
+	ST_PCI_PORT,
+	ST_PCI_NAMESPACE,
+	ST_PCI_NO_RESET,
+	ST_PCI_RESET,
+	ST_PCI_VMM,
+	ST_PCI_VFS,
+	ST_PCI_NO_DRIVER,
+	ST_PCI_PROBE,
+	ST_PCI_NOT_BOUND,
+	ST_PCI_SRIOV,
+	ST_PCI_VF_SET,
+	ST_PCI_LOCKED,
+	ST_PCI_HOST,
+	ST_PCI_STUCK,
+	ST_PCI_PERSIST,
 	ST_COUNT
 };
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the host does with a PCI device: the disks and the interfaces that it has by it. */
+#ifndef SHUNT_PCIUSE_H
+#define SHUNT_PCIUSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "status.h"
+#include "sysfs.h"
+
+/**
+ * struct names - some names
+ * @list: each of SYSFS_NAME_MAX bytes, owned
+ * @count: how many
+ */
+struct names {
+	char (*list)[SYSFS_NAME_MAX];
+	size_t count;
+};
+
+/**
+ * struct pci_parts - what hangs on a device
+ * @disks: its block devices, without partitions
+ * @interfaces: its network interfaces
+ * @elsewhere: it has an interface in another network namespace
+ */
+struct pci_parts {
+	struct names disks;
+	struct names interfaces;
+	bool elsewhere;
+};
+
+/**
+ * pci_parts_read() - find what hangs on a device, over whatever buses (USB, SCSI)
+ * @sysfs: where
+ * @address: the device
+ * @parts: filled in; free it with pci_parts_free() in any case
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_SYSTEM (no memory).
+ */
+enum status pci_parts_read(const struct sysfs *sysfs, const char *address, struct pci_parts *parts,
+			   struct failure *why);
+
+/**
+ * pci_parts_free() - free what was filled in
+ * @parts: to be empty afterwards
+ */
+void pci_parts_free(struct pci_parts *parts);
+
+/**
+ * pci_parts_used() - whether the host uses what hangs on a device
+ * @sysfs: where
+ * @parts: what
+ * @why: filled in unless ST_OK
+ *
+ * Looked for is, in this order: a file system that the host itself runs from, mounts, swap, arrays
+ * and volumes, all of them also by arrays and volumes above a disk; interfaces in other network
+ * namespaces, in bridges and bonds or below VLANs, with addresses, with routes. An address of
+ * link-local scope, and its routes, are nobody's wish.
+ *
+ * Not seen are mounts in another mount namespace and disks that a program has open (see
+ * pci_parts_claim()), and of interfaces packet sockets and MACVLANs in another network namespace.
+ *
+ * Return: ST_OK: nothing is used; ST_PCI_BOOT, ST_PCI_MOUNTED, ST_PCI_SWAP, ST_PCI_ARRAY,
+ * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE or ST_SYSTEM.
+ */
+enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *parts,
+			   struct failure *why);
+
+/**
+ * struct pci_claim - disks that nobody else can begin to use
+ * @fds: a descriptor for each, owned
+ * @count: how many
+ */
+struct pci_claim {
+	int *fds;
+	size_t count;
+};
+
+/**
+ * pci_parts_claim() - have all disks exclusively (O_EXCL), so that none can be mounted from now on
+ * @sysfs: where
+ * @parts: whose disks
+ * @claim: filled in; end it with pci_claim_end() in any case
+ * @why: filled in on failure
+ *
+ * Return: ST_OK, ST_PCI_CLAIMED (somebody has one in the same way: a mount in another namespace, a
+ * volume manager, a VMM) or ST_SYSTEM.
+ */
+enum status pci_parts_claim(const struct sysfs *sysfs, const struct pci_parts *parts,
+			    struct pci_claim *claim, struct failure *why);
+
+/**
+ * pci_claim_end() - let go of the disks
+ * @claim: to be empty afterwards
+ */
+void pci_claim_end(struct pci_claim *claim);
+
+/**
+ * pci_interfaces_used() - the part of pci_parts_used() that asks the kernel by netlink
+ * @interfaces: names
+ * @why: filled in unless ST_OK
+ *
+ * Return: ST_OK: none is used; ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE or ST_SYSTEM.
+ */
+enum status pci_interfaces_used(const struct names *interfaces, struct failure *why);
+
+/**
+ * names_add() - add a name that is not there yet
+ * @names: to these
+ * @name: shorter than SYSFS_NAME_MAX
+ *
+ * Return: 1, 0 if it is there already, -1 if memory ran out.
+ */
+int names_add(struct names *names, const char *name);
+
+/**
+ * names_free() - free names
+ * @names: to be empty afterwards
+ */
+void names_free(struct names *names);
+
+#endif
