@@ -52,6 +52,7 @@ int disk_show(const struct context *context, int argc, char **argv);
 int net_exec(const struct context *context, int argc, char **argv);
 int net_serve(const struct context *context, int argc, char **argv);
 int net_show(const struct context *context, int argc, char **argv);
+int pci_check(const struct context *context, int argc, char **argv);
 int pci_list(const struct context *context, int argc, char **argv);
 
 /**

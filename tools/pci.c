@@ -7,6 +7,8 @@
 static const struct verb verbs[] = {
 	{ "list", "[-j] [-p]", "list PCI devices, and whether each can be passed through",
 	  pci_list },
+	{ "check", "[-j] [-p]", "what the host has and lacks for passing devices through",
+	  pci_check },
 	{ NULL, NULL, NULL, NULL },
 };
 
