@@ -52,8 +52,10 @@ int disk_show(const struct context *context, int argc, char **argv);
 int net_exec(const struct context *context, int argc, char **argv);
 int net_serve(const struct context *context, int argc, char **argv);
 int net_show(const struct context *context, int argc, char **argv);
+int pci_bind_verb(const struct context *context, int argc, char **argv);
 int pci_check(const struct context *context, int argc, char **argv);
 int pci_list(const struct context *context, int argc, char **argv);
+int pci_release_verb(const struct context *context, int argc, char **argv);
 
 /**
  * complain() - print a failure as the one line ``shunt: ...`` on stderr

@@ -7,6 +7,9 @@
 static const struct verb verbs[] = {
 	{ "list", "[-j] [-p]", "list PCI devices, and whether each can be passed through",
 	  pci_list },
+	{ "bind", "DEV [--driver vfio-pci|shunt-vfio] [--owner USER[:GROUP]] [--persist]",
+	  "take a device from the host, for virtual machines", pci_bind_verb },
+	{ "release", "DEV", "give it back to the host", pci_release_verb },
 	{ "check", "[-j] [-p]", "what the host has and lacks for passing devices through",
 	  pci_check },
 	{ NULL, NULL, NULL, NULL },

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From one driver to another, and back.
+ *
+ * DOC: Theory of Operation
+ *
+ * A device goes to a VMM in these steps:
+ *
+ * 1. All that can be known before is looked at: the device and its group (pcijudge.c), what the
+ *    host does with it (pciuse.c), that the wanted driver is in the kernel.
+ * 2. Its disks are claimed, so that none can be mounted from here on.
+ * 3. driver_override names the wanted driver: from now on no other one can take the device, be it
+ *    one that is loaded just then.
+ * 4. Its interfaces are looked at again, as nothing can claim those; then the old driver is made to
+ *    let go of it, and the claims end.
+ * 5. The device, which nobody has, is reset, and must answer.
+ * 6. The kernel is asked to find it a driver (drivers_probe).
+ * 7. What came of it is read back: the driver, the group, and the node, whose owner is changed.
+ *
+ * From 3 on, any failure undoes it all: whoever has the device lets go, driver_override is what it
+ * was, and the old driver is told to take it (by its own file 'bind', which asks nobody else). That
+ * this worked is read back too; if it did not, the failure says so (ST_PCI_STUCK).
+ *
+ * The way back is shorter. What must not happen there is that the kernel waits for a VMM which has
+ * the device, as it does when a driver of VFIO is made to let go: the node is taken from its owner,
+ * and opened, which the kernel refuses while somebody has it.
+ *
+ * A lock keeps two processes of this command apart. Others who write to the same files can make it
+ * fail, which is noticed; not go wrong.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "module.h"
+#include "pcibind.h"
+
+#define LOCK "run/shunt-pci.lock"
+
+/* How long to wait for the lock, and for a node that somebody else makes. */
+#define WAIT_S 10
+#define STEPS 10 /* a second */
+#define STEP_NS (1000000000 / STEPS)
+
+/*
+ * What a device reads as that does not answer. Not its vendor's number is looked at, which SR-IOV
+ * functions do not have, but its command and status registers.
+ */
+#define NO_ANSWER 0xffffffff
+#define COMMAND 4
+
+static void wait_a_step(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
+}
+
+enum status pci_lock(const struct sysfs *sysfs, int *fd, struct failure *why)
+{
+	*fd = openat(sysfs->root, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		return failed(why, errno == EACCES ? ST_PRIVILEGE : ST_SYSTEM, "/" LOCK ": %s",
+			      strerror(errno));
+	for (unsigned int i = 0; flock(*fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return failed(why, ST_SYSTEM, "/" LOCK ": %s", strerror(errno));
+		if (i == WAIT_S * STEPS) {
+			close(*fd);
+			*fd = -1;
+			return failed(why, ST_PCI_LOCKED,
+				      "another shunt pci has been at work for %d s", WAIT_S);
+		}
+		wait_a_step();
+	}
+	return ST_OK;
+}
+
+/* SMALL STEPS ------------------------------------------------------------------------------ */
+
+static void driver_path(char path[SYSFS_PATH_MAX], const char *driver, const char *file)
+{
+	sysfs_path(path, "sys/bus/pci/drivers/%s%s%s", driver, *file ? "/" : "", file);
+}
+
+/* An empty line: none. */
+static int set_override(const struct sysfs *sysfs, const char *address, const char *driver)
+{
+	char path[SYSFS_PATH_MAX], line[SYSFS_NAME_MAX + 1];
+
+	pci_path(path, address, "driver_override");
+	snprintf(line, sizeof(line), "%s\n", driver);
+	return sysfs_write(sysfs, path, line);
+}
+
+/* Make a driver take a device, or let go of it: its files bind and unbind. */
+static int tell_driver(const struct sysfs *sysfs, const char *address, const char *driver,
+		       const char *file)
+{
+	char path[SYSFS_PATH_MAX];
+
+	driver_path(path, driver, file);
+	return sysfs_write(sysfs, path, address);
+}
+
+static int probe(const struct sysfs *sysfs, const char *address)
+{
+	return sysfs_write(sysfs, "sys/bus/pci/drivers_probe", address);
+}
+
+static void current_driver(const struct sysfs *sysfs, const char *address,
+			   char driver[SYSFS_NAME_MAX])
+{
+	char path[SYSFS_PATH_MAX];
+
+	pci_path(path, address, "driver");
+	sysfs_link(sysfs, path, driver);
+}
+
+static enum status reset(const struct sysfs *sysfs, const char *address, struct failure *why)
+{
+	char path[SYSFS_PATH_MAX];
+	unsigned int command = NO_ANSWER;
+	int error, fd;
+
+	pci_path(path, address, "reset");
+	error = sysfs_write(sysfs, path, "1");
+	if (error)
+		return failed(why, ST_PCI_RESET, "it cannot be reset: %s", strerror(error));
+	pci_path(path, address, "config");
+	fd = openat(sysfs->root, path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (pread(fd, &command, sizeof(command), COMMAND) != sizeof(command))
+			command = NO_ANSWER;
+		close(fd);
+	}
+	if (command == NO_ANSWER)
+		return failed(why, ST_PCI_RESET, "it does not answer after a reset");
+	return ST_OK;
+}
+
+static enum status have_driver(const struct sysfs *sysfs, const char *driver, struct failure *why)
+{
+	char path[SYSFS_PATH_MAX];
+	enum status status;
+
+	driver_path(path, driver, "");
+	if (sysfs_exists(sysfs, path))
+		return ST_OK;
+	status = module_load(driver, why);
+	if (status)
+		return status;
+	if (!sysfs_exists(sysfs, path))
+		return failed(why, ST_PCI_NO_DRIVER, "its module brings no driver %s", driver);
+	return ST_OK;
+}
+
+/* THE NODE --------------------------------------------------------------------------------- */
+
+static void node_path(const struct pci_device *device, char path[SYSFS_PATH_MAX])
+{
+	if (!strcmp(device->driver, PCI_DRIVER_SHUNT))
+		sysfs_path(path, "dev/shunt-vfio/%s", device->address);
+	else
+		sysfs_path(path, "dev/vfio/%d", device->group);
+}
+
+/* Opened as a name only: whose it is can be changed, and nothing of it is told. */
+static int node_find(const struct sysfs *sysfs, const char *path, struct stat *st)
+{
+	int fd = openat(sysfs->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && (fstat(fd, st) || !S_ISCHR(st->st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Whether it is VFIO's for this group; the other driver's has no file that says. */
+static bool node_is_right(const struct sysfs *sysfs, const struct pci_device *device,
+			  const struct stat *st)
+{
+	char path[SYSFS_PATH_MAX], want[32], is[32];
+
+	if (!strcmp(device->driver, PCI_DRIVER_SHUNT))
+		return true;
+	sysfs_path(path, "sys/class/vfio/%d/dev", device->group);
+	if (!sysfs_read(sysfs, path, want, sizeof(want)))
+		return false;
+	snprintf(is, sizeof(is), "%u:%u", major(st->st_rdev), minor(st->st_rdev));
+	return !strcmp(want, is);
+}
+
+/* Wait for the node, see that it is right, and have it owned. */
+static enum status node_give(const struct sysfs *sysfs, const struct pci_device *device,
+			     const struct pci_wish *wish, const char *path, struct failure *why)
+{
+	struct stat st = { 0 };
+	int fd = -1;
+
+	for (unsigned int i = 0; fd < 0 && i < WAIT_S * STEPS; i++) {
+		if (i)
+			wait_a_step();
+		fd = node_find(sysfs, path, &st);
+	}
+	if (fd < 0)
+		return failed(why, ST_PCI_PROBE, "%s made no node /%s", wish->driver, path);
+	if (!node_is_right(sysfs, device, &st)) {
+		close(fd);
+		return failed(why, ST_PCI_PROBE, "/%s is not the node of its group", path);
+	}
+	if (fchownat(fd, "", wish->owner, wish->group, AT_EMPTY_PATH) || fstat(fd, &st)) {
+		int error = errno;
+
+		close(fd);
+		return failed(why, error == EPERM ? ST_PRIVILEGE : ST_SYSTEM, "/%s: %s", path,
+			      strerror(error));
+	}
+	close(fd);
+	if ((wish->owner != (uid_t)-1 && st.st_uid != wish->owner) ||
+	    (wish->group != (gid_t)-1 && st.st_gid != wish->group))
+		return failed(why, ST_SYSTEM, "/%s did not get its owner", path);
+	return ST_OK;
+}
+
+enum status pci_check_held(const struct sysfs *sysfs, const struct pci_device *device,
+			   struct failure *why)
+{
+	char path[SYSFS_PATH_MAX];
+	enum status status = ST_OK;
+	struct stat st;
+	int name, fd;
+
+	node_path(device, path);
+	name = node_find(sysfs, path, &st);
+	/* Without a node nobody can have it open. */
+	if (name < 0)
+		return ST_OK;
+	if (fchownat(name, "", 0, 0, AT_EMPTY_PATH))
+		status = failed(why, ST_SYSTEM, "/%s: %s", path, strerror(errno));
+	if (!status) {
+		fd = openat(sysfs->root, path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0)
+			close(fd);
+		else if (errno == EBUSY)
+			status = failed(why, ST_PCI_VMM, "a process has /%s open", path);
+		else
+			status = failed(why, ST_SYSTEM, "/%s: %s", path, strerror(errno));
+	}
+	if (status && fchownat(name, "", st.st_uid, st.st_gid, AT_EMPTY_PATH))
+		status = failed(why, ST_SYSTEM, "/%s is now owned by root: %s", path,
+				strerror(errno));
+	close(name);
+	return status;
+}
+
+/* BIND ------------------------------------------------------------------------------------- */
+
+/* Have everything as it was before; @old is what pci_read() told then. */
+static enum status undo(const struct sysfs *sysfs, const struct pci_device *old,
+			struct failure *why)
+{
+	char driver[SYSFS_NAME_MAX];
+	struct failure first = *why;
+	int error = 0;
+
+	current_driver(sysfs, old->address, driver);
+	if (driver[0] && strcmp(driver, old->driver))
+		error = tell_driver(sysfs, old->address, driver, "unbind");
+	if (!error)
+		error = set_override(sysfs, old->address, old->override);
+	current_driver(sysfs, old->address, driver);
+	if (!error && old->driver[0] && !driver[0])
+		error = tell_driver(sysfs, old->address, old->driver, "bind");
+	current_driver(sysfs, old->address, driver);
+	if (!error && !strcmp(driver, old->driver))
+		return first.status;
+	return failed(why, ST_PCI_STUCK, "%.300s; and then it did not get back to %s%s%s",
+		      first.text, old->driver[0] ? old->driver : "no driver", error ? ": " : "",
+		      error ? strerror(error) : "");
+}
+
+/* Step 7. */
+static enum status verify(const struct sysfs *sysfs, const struct pci_device *old,
+			  const struct pci_wish *wish, struct pci_result *result,
+			  struct failure *why)
+{
+	struct pci_device *device = &result->device;
+	char path[SYSFS_PATH_MAX];
+	enum status status;
+
+	status = pci_read(sysfs, old->address, device, why);
+	if (status)
+		return status;
+	if (strcmp(device->driver, wish->driver))
+		return failed(why, ST_PCI_PROBE, "%s did not take it: see the kernel's log",
+			      wish->driver);
+	if (device->group != old->group)
+		return failed(why, ST_PCI_PROBE, "its IOMMU group changed from %d to %d",
+			      old->group, device->group);
+	node_path(device, path);
+	status = node_give(sysfs, device, wish, path, why);
+	if (!status)
+		snprintf(result->node, sizeof(result->node), "/%.380s", path);
+	return status;
+}
+
+/* Steps 4 to 7, driver_override being set. */
+static enum status change_driver(const struct sysfs *sysfs, const struct pci_device *old,
+				 const struct pci_parts *parts, const struct pci_wish *wish,
+				 struct pci_claim *claim, struct pci_result *result,
+				 struct failure *why)
+{
+	enum status status = ST_OK;
+	int error;
+
+	if (pci_is_given(old))
+		status = pci_check_held(sysfs, old, why);
+	else
+		status = pci_parts_used(sysfs, parts, why);
+	if (status)
+		return status;
+	if (old->driver[0]) {
+		error = tell_driver(sysfs, old->address, old->driver, "unbind");
+		if (error)
+			return failed(why, ST_SYSTEM, "%s does not let go of it: %s", old->driver,
+				      strerror(error));
+	}
+	pci_claim_end(claim);
+	status = reset(sysfs, old->address, why);
+	if (status)
+		return status;
+	error = probe(sysfs, old->address);
+	if (error)
+		return failed(why, ST_PCI_PROBE, "the kernel looks for no driver: %s",
+			      strerror(error));
+	return verify(sysfs, old, wish, result, why);
+}
+
+/* Steps 2 and 3, and undoing what comes after. */
+static enum status take(const struct sysfs *sysfs, const struct pci_device *old,
+			const struct pci_parts *parts, const struct pci_wish *wish,
+			struct pci_result *result, struct failure *why)
+{
+	struct pci_claim claim;
+	sigset_t all, before;
+	enum status status;
+	int error;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	status = pci_parts_claim(sysfs, parts, &claim, why);
+	if (!status) {
+		error = set_override(sysfs, old->address, wish->driver);
+		if (error)
+			status = failed(why, error == EACCES ? ST_PRIVILEGE : ST_SYSTEM,
+					"driver_override: %s", strerror(error));
+		else
+			status = change_driver(sysfs, old, parts, wish, &claim, result, why);
+		if (status && !error) {
+			pci_claim_end(&claim);
+			status = undo(sysfs, old, why);
+		}
+	}
+	pci_claim_end(&claim);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return status;
+}
+
+enum status pci_bind(const struct sysfs *sysfs, const char *address, const struct pci_wish *wish,
+		     struct pci_result *result, struct failure *why)
+{
+	struct pci_device *old = &result->device;
+	struct pci_parts parts = { 0 };
+	struct pci_facts facts;
+	enum status status;
+
+	*result = (struct pci_result){ 0 };
+	status = pci_read(sysfs, address, old, why);
+	if (status)
+		return status;
+	snprintf(result->before, sizeof(result->before), "%s", old->driver);
+	pci_facts_read(sysfs, &facts);
+	status = pci_parts_read(sysfs, address, &parts, why);
+	if (!status)
+		status = pci_judge(sysfs, &facts, old, &parts, wish->driver, why);
+	if (!status)
+		status = have_driver(sysfs, wish->driver, why);
+	if (!status && !strcmp(old->driver, wish->driver)) {
+		struct pci_device same = *old;
+
+		status = set_override(sysfs, address, wish->driver) ?
+				 failed(why, ST_SYSTEM, "driver_override cannot be written") :
+				 verify(sysfs, &same, wish, result, why);
+	} else if (!status) {
+		struct pci_device before = *old;
+
+		status = take(sysfs, &before, &parts, wish, result, why);
+	}
+	pci_parts_free(&parts);
+	return status;
+}
+
+/* RELEASE ---------------------------------------------------------------------------------- */
+
+enum status pci_release(const struct sysfs *sysfs, const char *address, struct pci_result *result,
+			struct failure *why)
+{
+	struct pci_device *device = &result->device;
+	char path[SYSFS_PATH_MAX], alias[256];
+	sigset_t all, before;
+	enum status status;
+	int error;
+
+	*result = (struct pci_result){ 0 };
+	status = pci_read(sysfs, address, device, why);
+	if (status)
+		return status;
+	snprintf(result->before, sizeof(result->before), "%s", device->driver);
+	if (!pci_is_given(device))
+		return failed(why, ST_PCI_NOT_BOUND, "its driver is %s, which no VMM uses",
+			      device->driver[0] ? device->driver : "none");
+	if (device->vfs)
+		return failed(why, ST_PCI_VFS, "%u SR-IOV functions of it are set up", device->vfs);
+	status = pci_check_held(sysfs, device, why);
+	if (status)
+		return status;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	error = set_override(sysfs, address, "");
+	if (!error)
+		error = tell_driver(sysfs, address, device->driver, "unbind");
+	pci_path(path, address, "modalias");
+	if (!error && sysfs_read(sysfs, path, alias, sizeof(alias)))
+		module_load_for(alias);
+	/* That there is no driver for it is nobody's fault; what has it now is told. */
+	if (!error)
+		probe(sysfs, address);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return failed(why, error == EACCES ? ST_PRIVILEGE : ST_SYSTEM,
+			      "%s does not let go of it: %s", device->driver, strerror(error));
+	status = pci_read(sysfs, address, device, why);
+	if (!status && pci_is_given(device))
+		status = failed(why, ST_PCI_STUCK, "%s took it again", device->driver);
+	return status;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Taking a PCI device from its driver to give it to VMMs, and giving it back. */
+#ifndef SHUNT_PCIBIND_H
+#define SHUNT_PCIBIND_H
+
+#include <sys/types.h>
+
+#include "pcijudge.h"
+
+/**
+ * struct pci_wish - what is to become of a device
+ * @driver: which is to have it: PCI_DRIVER_VFIO or PCI_DRIVER_SHUNT
+ * @owner: whose its node is to be; -1 to leave it
+ * @group: whose group's; -1 to leave it
+ */
+struct pci_wish {
+	const char *driver;
+	uid_t owner;
+	gid_t group;
+};
+
+/**
+ * struct pci_result - what has become of it, as read back
+ * @device: the device
+ * @before: the driver that it had; empty for none
+ * @node: path of the node that the VMM opens; empty for none
+ */
+struct pci_result {
+	struct pci_device device;
+	char before[SYSFS_NAME_MAX];
+	char node[SYSFS_PATH_MAX];
+};
+
+/**
+ * pci_lock() - keep other processes of this command from changing devices
+ * @sysfs: where
+ * @fd: receives what is to be closed at the end, close-on-exec; -1 on failure
+ * @why: filled in on failure
+ *
+ * Waits ten seconds at most.
+ *
+ * Return: ST_OK, ST_PCI_LOCKED, ST_PRIVILEGE or ST_SYSTEM.
+ */
+enum status pci_lock(const struct sysfs *sysfs, int *fd, struct failure *why);
+
+/**
+ * pci_bind() - give a device to VMMs
+ * @sysfs: where
+ * @address: the device
+ * @wish: how
+ * @result: filled in
+ * @why: filled in on failure
+ *
+ * Context: with pci_lock(). Loads the driver. Signals that would end the process wait meanwhile.
+ *
+ * Whatever fails, the device has the driver that it had, or why->status is ST_PCI_STUCK. A device
+ * that has the wanted driver already keeps it; the node's owner is changed.
+ *
+ * Return: ST_OK, ST_PCI_ABSENT, what pci_judge() returns, ST_PCI_CLAIMED, ST_PCI_VMM,
+ * ST_PCI_NO_DRIVER, ST_PCI_RESET, ST_PCI_PROBE, ST_PCI_STUCK, ST_PRIVILEGE or ST_SYSTEM.
+ */
+enum status pci_bind(const struct sysfs *sysfs, const char *address, const struct pci_wish *wish,
+		     struct pci_result *result, struct failure *why);
+
+/**
+ * pci_release() - give a device back to the host's drivers
+ * @sysfs: where
+ * @address: the device
+ * @result: filled in; the device may have no driver, if the host has none for it
+ * @why: filled in on failure
+ *
+ * Context: as pci_bind(). Loads the driver that the device wants.
+ *
+ * Return: ST_OK, ST_PCI_ABSENT, ST_PCI_NOT_BOUND, ST_PCI_VMM, ST_PCI_STUCK, ST_PRIVILEGE or
+ * ST_SYSTEM.
+ */
+enum status pci_release(const struct sysfs *sysfs, const char *address, struct pci_result *result,
+			struct failure *why);
+
+/**
+ * pci_check_held() - see that no VMM has a device that was given away
+ * @sysfs: where
+ * @device: the device
+ * @why: filled in unless ST_OK
+ *
+ * Its node is the caller's alone meanwhile, so that no VMM of another user can open it between this
+ * and what comes next; and stays so on ST_OK.
+ *
+ * Return: ST_OK, ST_PCI_VMM or ST_SYSTEM.
+ */
+enum status pci_check_held(const struct sysfs *sysfs, const struct pci_device *device,
+			   struct failure *why);
+
+#endif

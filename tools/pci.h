@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the verbs of 'shunt pci' have in common. */
+#ifndef SHUNT_PCI_CMD_H
+#define SHUNT_PCI_CMD_H
+
+#include "lib/pci.h"
+
+/**
+ * pci_take_device() - take the device that a verb is about
+ * @verb: object and verb, for what is said
+ * @argc: words of the command line; argv[0] is the verb
+ * @argv: the words; the first behind the verb is the device
+ * @address: receives it
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_USAGE.
+ */
+enum status pci_take_device(const char *verb, int argc, char **argv, char address[PCI_ADDRESS_MAX],
+			    struct failure *why);
+
+/**
+ * pci_complain() - as complain(), with the device, and with what would help
+ * @address: the device
+ * @why: the failure, whose text does not name it
+ *
+ * Return: its exit code.
+ */
+int pci_complain(const char *address, const struct failure *why);
+
+#endif
