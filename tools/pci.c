@@ -10,6 +10,10 @@ static const struct verb verbs[] = {
 	{ "bind", "DEV [--driver vfio-pci|shunt-vfio] [--owner USER[:GROUP]] [--persist]",
 	  "take a device from the host, for virtual machines", pci_bind_verb },
 	{ "release", "DEV", "give it back to the host", pci_release_verb },
+	{ "vfs",
+	  "DEV N [mac ADDRESS] [vlan ID [qos N]] [spoofcheck on|off] [trust on|off]\n"
+	  "      [vf I ATTRIBUTE...]...",
+	  "have N SR-IOV functions, with attributes for all, or for one", pci_vfs },
 	{ "check", "[-j] [-p]", "what the host has and lacks for passing devices through",
 	  pci_check },
 	{ NULL, NULL, NULL, NULL },
