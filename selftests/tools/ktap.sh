@@ -21,10 +21,10 @@ chmod 755 "$WORK"
 trap 'rm -rf "$WORK"' EXIT
 
 # What a case may not change: the interfaces, with MTU. Whether one has a carrier is noticed by the
-# kernel some time later, and no matter.
+# kernel some time later, and no matter; as is the order of those whose driver came back.
 interfaces() {
 	ip -o link show | sed -e 's/^[0-9]*: //' -e 's/ qdisc .*//' \
-		-e 's/,LOWER_UP//' -e 's/NO-CARRIER,//'
+		-e 's/,LOWER_UP//' -e 's/NO-CARRIER,//' | sort
 }
 
 # fail REASON: end the case.
