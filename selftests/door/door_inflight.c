@@ -181,6 +181,33 @@ static void goes_on_by_the_region(long arg)
 	front_end(&front);
 }
 
+/* As of a disk that is only read, which several processes may have. */
+static void waits_for_a_ring_that_runs(long arg)
+{
+	const uint32_t fresh = 0x80008000;
+	const struct fake_ring *ring = &front.fake.files[0].rings[0];
+	struct shunt_place *places;
+	struct failure why;
+	int fd;
+
+	(void)arg;
+	front_make_disk(&front, 1);
+	greet_packed(-1);
+	fd = new_region(1, &places);
+	kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+	places[0] = (struct shunt_place){ fresh, SHUNT_PLACE_RUNNING };
+	start_at(fresh);
+	kt_check(ring->backend < 0 && front.door.waiting, "it runs");
+	kt_check(!door_retry(&front.door, &why) && ring->backend < 0 && front.door.waiting, "%s",
+		 why.text);
+	places[0] = (struct shunt_place){ fresh + 5, SHUNT_PLACE_STOPPED };
+	kt_check(!door_retry(&front.door, &why) && ring->backend >= 0 && !front.door.waiting,
+		 "does not run: %s", why.text);
+	kt_check(ring->base == fresh + 5, "goes on at %#x", ring->base);
+	close(fd);
+	front_end(&front);
+}
+
 static void leaves_broken_rings_alone(long packed)
 {
 	const struct fake_ring *ring = &front.fake.files[0].rings[0];
@@ -324,6 +351,8 @@ int main(int argc, char **argv)
 		  .arg = VU_INFLIGHT_SIZE },
 		{ .name = "goes on where the region has a packed ring",
 		  .run = goes_on_by_the_region },
+		{ .name = "waits for a ring that another device still has",
+		  .run = waits_for_a_ring_that_runs },
 		{ .name = "leaves a ring alone that was left broken",
 		  .run = leaves_broken_rings_alone },
 		{ .name = "leaves a packed one alone, too",

@@ -119,8 +119,11 @@ static enum status push_fd(struct door *door, unsigned int ring, unsigned long r
 	return door_control(door, ring, request, what, &file, why);
 }
 
-/* Where a ring goes on whose device drains, wherever the front end would; or that it does not. */
-static enum status find_base(struct door *door, unsigned int ring, struct failure *why)
+/*
+ * Where a ring goes on whose device drains, wherever the front end would; or that it does not, or not
+ * yet (@later).
+ */
+static enum status find_base(struct door *door, unsigned int ring, bool *later, struct failure *why)
 {
 	struct door_ring *r = &door->rings[ring];
 	struct shunt_place place;
@@ -133,6 +136,10 @@ static enum status find_base(struct door *door, unsigned int ring, struct failur
 	status = inflight_find(door, ring, &place, why);
 	if (status)
 		return status;
+	/* Who only reads a disk has not got it alone: another device may still drain. */
+	*later = place.state == SHUNT_PLACE_RUNNING;
+	if (*later)
+		return ST_OK;
 	r->refused = place.state == SHUNT_PLACE_BROKEN;
 	if (r->refused)
 		failed(why, ST_PEER,
@@ -169,6 +176,7 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 {
 	struct door_ring *r = &door->rings[ring];
 	struct vhost_vring_state num = { .num = r->num }, base = { 0 };
+	bool later = false;
 	enum status status;
 
 	if (!is_packed(door) && r->num & (r->num - 1))
@@ -176,8 +184,9 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 			      r->num);
 	if (!is_packed(door) && r->base > UINT16_MAX)
 		return failed(why, ST_PEER, "ring %u: base %#x", ring, r->base);
-	status = find_base(door, ring, why);
-	if (r->refused)
+	status = find_base(door, ring, &later, why);
+	door->waiting |= later;
+	if (r->refused || later)
 		return status;
 	base.num = r->base;
 	if (!status)
