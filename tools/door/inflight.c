@@ -31,6 +31,10 @@
 /* Bytes of a region: a page, which is what the kernel takes. */
 #define REGION_SIZE 4096u
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u
+#endif
+
 /* "shunt" and the version of the layout. */
 #define MARK 0x0001746e75687300ULL
 
@@ -66,12 +70,19 @@ static enum status check_counts(const struct door *door, const struct vu_message
 /* A new region, which nobody can make shorter. -1 with errno. */
 static int make_region(void)
 {
-	const uint64_t mark = MARK;
-	int fd = memfd_create("shunt-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING), error;
+	static const union {
+		struct inflight_page page;
+		uint8_t whole[REGION_SIZE];
+	} fresh = { .page = { .mark = MARK } };
+	int fd = memfd_create("shunt-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	int error;
 
+	/* Hosts may insist on that flag (vm.memfd_noexec), and kernels before 6.3 have not got it. */
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("shunt-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
-	if (!ftruncate(fd, REGION_SIZE) && write(fd, &mark, sizeof(mark)) == sizeof(mark) &&
+	if (write(fd, &fresh, sizeof(fresh)) == sizeof(fresh) &&
 	    !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		return fd;
 	error = errno;
