@@ -253,6 +253,7 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 	struct shunt_blk *blk = to_blk(bvq->vq.dev);
 	struct virtio_blk_outhdr hdr;
 	struct shunt_blk_req *req;
+	u32 nr;
 	int err;
 
 	err = shunt_mem_read(from->iov, from->out, 0, &hdr, sizeof(hdr));
@@ -287,7 +288,10 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 			      from->in_len - 1);
 	}
 	req->data = iov_iter_count(&req->iter);
-	req->charge = min(req->data, BLK_PIECE);
+	/* Each entry has a page held, however little of it is meant. */
+	nr = req->write ? req->out : req->in;
+	req->charge =
+		min(max_t(size_t, req->data, nr << PAGE_SHIFT), BLK_PIECE);
 	bvq->bytes += req->charge;
 	bvq->vq.stats.packets++;
 
