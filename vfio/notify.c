@@ -71,7 +71,8 @@ void svfio_kick_start(struct svfio_vq *vq)
 {
 	unsigned long flags;
 
-	if (!svfio_running(vq->dev) || !vq->enabled || !vq->kick || vq->head)
+	if (!svfio_running(vq->dev) || !vq->enabled || !vq->ready ||
+	    !vq->kick || vq->head)
 		return;
 	if (!(vfs_poll(vq->kick, &vq->table) & EPOLLIN) || !vq->head)
 		return;

@@ -260,6 +260,10 @@ static int svfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pci_set_drvdata(pdev, dev);
 	mutex_lock(&dev->lock);
 	err = svfio_node_add(dev);
+	if (err) {
+		dev->state = SVFIO_REMOVED;
+		dev->pdev = NULL;
+	}
 	mutex_unlock(&dev->lock);
 	if (err)
 		goto remove_function;
@@ -302,7 +306,7 @@ static void svfio_remove(struct pci_dev *pdev)
 	iommu_group_release_dma_owner(dev->group);
 	iommu_group_put(dev->group);
 	mutex_unlock(&dev->lock);
-	svfio_dma_uncharge(dev);
+	/* What is owed is given back by whoever has the node open, when it is closed. */
 	put_device(&dev->dev);
 }
 

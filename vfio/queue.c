@@ -42,6 +42,7 @@ static u32 first_base(const struct svfio *dev)
  */
 void svfio_queue_forget(struct svfio_vq *vq)
 {
+	vq->max = vq->most;
 	vq->num = vq->max;
 	vq->has_addr = false;
 	vq->ready = false;
@@ -114,8 +115,8 @@ int svfio_queues_probe(struct svfio *dev)
 		svfio_call_init(&vq->call);
 		dev->nr_vqs = i + 1;
 
-		vq->max = vp_modern_get_queue_size(&dev->mdev, i);
-		if (vq->max > QUEUE_MAX)
+		vq->most = vp_modern_get_queue_size(&dev->mdev, i);
+		if (vq->most > QUEUE_MAX)
 			goto invalid;
 		svfio_queue_forget(vq);
 		if (!vq->max)
@@ -191,17 +192,26 @@ static void queue_start(struct svfio *dev, struct svfio_vq *vq)
 	vp_modern_set_queue_size(mdev, vq->index, vq->num);
 	vp_modern_queue_address(mdev, vq->index, vq->desc, vq->driver,
 				vq->device);
-	vp_modern_set_queue_enable(mdev, vq->index, true);
+	/* An interrupt that comes at once is for it. */
 	vq->enabled = true;
 	vq->has_run = true;
+	vp_modern_set_queue_enable(mdev, vq->index, true);
+}
+
+/* Ready, and there: VMMs also enable queues that the guest did not set up. */
+static bool queue_starts(const struct svfio_vq *vq)
+{
+	return vq->ready && vq->has_addr && vq->max;
 }
 
 /**
  * svfio_queues_start() - set up and enable all queues that are ready
  * @dev: the device, with interrupts, before DRIVER_OK
  *
+ * One that was not described, or that the features left out, is passed over.
+ *
  * Context: svfio.lock held.
- * Return: 0, or -EINVAL for one that was not described: none is enabled then.
+ * Return: 0, or -EINVAL for a size that is none: none is enabled then.
  */
 int svfio_queues_start(struct svfio *dev)
 {
@@ -209,12 +219,14 @@ int svfio_queues_start(struct svfio *dev)
 	u32 i;
 
 	for (i = 0; i < dev->nr_vqs; i++) {
-		err = dev->vqs[i].ready ? queue_check(dev, &dev->vqs[i]) : 0;
+		err = queue_starts(&dev->vqs[i]) ?
+			      queue_check(dev, &dev->vqs[i]) :
+			      0;
 		if (err)
 			return err;
 	}
 	for (i = 0; i < dev->nr_vqs; i++)
-		if (dev->vqs[i].ready)
+		if (queue_starts(&dev->vqs[i]))
 			queue_start(dev, &dev->vqs[i]);
 	return 0;
 }
@@ -407,11 +419,14 @@ int svfio_vq_get_base(struct svfio *dev, struct svfio_vq *vq,
  * @vq: the queue
  * @arg: struct vhost_vring_state, of which num is 0 or not 0
  *
- * Before DRIVER_OK it is kept; after it, a queue is enabled at once.
+ * Before DRIVER_OK it is kept; after it, a queue is enabled at once. A function
+ * cannot disable one that runs but by a reset: it is no longer kicked, and goes on
+ * with what it knows of. VMMs disable all queues before they reset the device, and
+ * would not reset it after an error.
  *
  * Context: svfio.lock held.
  * Return: 0, also for what is so already; -EINVAL for a queue that the function
- * does not have, or was not described; -EOPNOTSUPP for disabling one that runs.
+ * does not have, or was not described.
  */
 int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 			union svfio_arg *arg)
@@ -419,17 +434,19 @@ int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 	const bool ready = arg->state.num;
 	int err;
 
-	if (ready == vq->ready)
-		return 0;
 	if (!vq->max)
-		return -EINVAL;
-	if (vq->enabled)
-		return -EOPNOTSUPP;
-	if (svfio_running(dev)) {
+		return ready == vq->ready ? 0 : -EINVAL;
+	if (vq->enabled && ready) {
+		vq->ready = true;
+		svfio_kick_start(vq);
+	} else if (vq->enabled) {
+		svfio_kick_stop(vq);
+	} else if (ready && svfio_running(dev)) {
 		err = queue_check(dev, vq);
 		if (err)
 			return err;
 		queue_start(dev, vq);
+		vq->ready = true;
 		svfio_kick_start(vq);
 	}
 	vq->ready = ready;

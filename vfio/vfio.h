@@ -105,7 +105,8 @@ struct svfio_call {
  * struct svfio_vq - a virtqueue of the function
  * @dev: the function
  * @index: its number in it
- * @max: the most descriptors that it may have, 0: the function has no such queue
+ * @most: the most descriptors that it may have, whatever the features
+ * @max: the same with the features that were negotiated, 0: there is no such queue
  *	with the features that it was last used with
  * @num: descriptors, as the owner wants it
  * @desc, @driver, @device: where its parts are, IOVAs
@@ -128,6 +129,7 @@ struct svfio_call {
 struct svfio_vq {
 	struct svfio *dev;
 	u16 index;
+	u16 most;
 	u16 max;
 	u16 num;
 	u64 desc;
