@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "task.h"
 #include "vdisk.h"
 
 #define DEPTH	128

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "task.h"
 #include "vguest.h"
 
 #define WARM_UP 4 /* rounds that are not counted */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * task.c - kernel threads, as /proc shows them: see vguest.h
+ * task.c - kernel threads, as /proc shows them: see task.h
  */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "task.h"
 #include "vguest.h"
 
 int vg_find_task(const char *name)

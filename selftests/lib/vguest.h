@@ -315,13 +315,6 @@ bool vg_fdinfo(int fd, const char *key, char *val, size_t size);
 /* The same as a number; fails the case when the key is absent. */
 uint64_t vg_fdinfo_u64(int fd, const char *key);
 
-/* ---- task.c ---- */
-
-/* The number of the task of this name; fails the case. */
-int vg_find_task(const char *name);
-/* How long a task has run, in nanoseconds. */
-uint64_t vg_ran(int task);
-
 /* Hook of the miss thread: may answer by itself (return true) or leave it (false). */
 typedef bool (*vg_miss_fn)(struct vg_dev *d, uint64_t iova, uint8_t perm);
 
