@@ -77,7 +77,7 @@ static int make_region(void)
 	int fd = memfd_create("shunt-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 	int error;
 
-	/* Hosts may insist on that flag (vm.memfd_noexec), and kernels before 6.3 have not got it. */
+	/* Hosts may insist on that flag (vm.memfd_noexec), which came with Linux 6.3. */
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("shunt-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)

@@ -120,8 +120,8 @@ static enum status push_fd(struct door *door, unsigned int ring, unsigned long r
 }
 
 /*
- * Where a ring goes on whose device drains, wherever the front end would; or that it does not, or not
- * yet (@later).
+ * Where a ring goes on whose device drains, wherever the front end would; or that it does not, or
+ * not yet (@later).
  */
 static enum status find_base(struct door *door, unsigned int ring, bool *later, struct failure *why)
 {
