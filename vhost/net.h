@@ -75,15 +75,17 @@ static inline struct shunt_net_vq *to_net_vq(struct shunt_vq *vq)
 }
 
 /**
- * shunt_net_over() - account for a frame, and say whether a pass is over
+ * shunt_net_over() - account for frames, and say whether a pass is over
  * @packets: of this pass so far, counted up here
  * @bytes: of this pass so far, counted up here
- * @len: of the frame, in bytes
+ * @nr: how many frames
+ * @len: of them all, in bytes
  */
-static inline bool shunt_net_over(u32 *packets, u64 *bytes, size_t len)
+static inline bool shunt_net_over(u32 *packets, u64 *bytes, u32 nr, size_t len)
 {
+	*packets += nr;
 	*bytes += len;
-	return ++*packets >= SHUNT_PASS_PACKETS || *bytes >= SHUNT_PASS_BYTES;
+	return *packets >= SHUNT_PASS_PACKETS || *bytes >= SHUNT_PASS_BYTES;
 }
 
 /* net_rx.c */

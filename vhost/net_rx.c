@@ -273,7 +273,7 @@ static int deliver(struct shunt_net_vq *nvq, struct rx *rx, u32 n, u32 len)
 		room += req[i].in_len;
 	}
 	got = receive(nvq, &rx->msg, iov, nr, room, nvq->sock_hlen + len);
-	rx->over = shunt_net_over(&rx->packets, &rx->bytes, len);
+	rx->over = shunt_net_over(&rx->packets, &rx->bytes, 1, len);
 	return delivered(nvq, rx, iov, nr, room, got);
 }
 
@@ -333,10 +333,7 @@ static int deliver_usual(struct shunt_net_vq *nvq, struct rx *rx)
 	nvq->head += n;
 	rx->next += req - first;
 	vq->nr_done += req - first;
-	rx->packets += n;
-	rx->bytes += bytes;
-	rx->over = rx->packets >= SHUNT_PASS_PACKETS ||
-		   rx->bytes >= SHUNT_PASS_BYTES;
+	rx->over = shunt_net_over(&rx->packets, &rx->bytes, n, bytes);
 	vq->stats.packets += req - first;
 	vq->stats.bytes += bytes;
 	if (unlikely(got != want)) {

@@ -238,8 +238,8 @@ static int transmit_batch(struct shunt_net_vq *nvq, struct tx *tx, u32 n)
 		err = transmit(nvq, req, xdp);
 		if (err)
 			break;
-		tx->over =
-			shunt_net_over(&tx->packets, &tx->bytes, req->out_len);
+		tx->over = shunt_net_over(&tx->packets, &tx->bytes, 1,
+					  req->out_len);
 	}
 	send_xdp(nvq);
 	shunt_vq_unfetch(vq, i);
@@ -284,7 +284,7 @@ int shunt_net_tx(struct shunt_vq *vq)
 				continue;
 		} else {
 			/* A guest may have us look in vain: that counts as well. */
-			tx.over = shunt_net_over(&tx.packets, &tx.bytes, 0);
+			tx.over = shunt_net_over(&tx.packets, &tx.bytes, 1, 0);
 		}
 		if (shunt_worker_busy_poll(vq, ring_has_more, vq))
 			continue;
