@@ -120,16 +120,20 @@ static int add_pinned(struct shunt_blk_req *req, size_t len, u32 room)
 }
 
 /*
- * Have memory for the next piece that no page fault can happen in; pages of ours with
- * @req->bounce. In multiples of @unit bytes. Return: 0, -ENOMEM, -EFAULT or -EINTR.
+ * Have memory for the next piece that no page fault can happen in. @direct: it goes past
+ * the page cache, in whole blocks, and where the guest's memory is not fit for that is
+ * moved through pages of ours. Return: 0, -ENOMEM, -EFAULT or -EINTR.
  */
-static int map_piece(struct shunt_blk_req *req, u32 unit)
+static int map_piece(struct shunt_blk_req *req, bool direct)
 {
+	const struct shunt_disk *disk = req->disk;
 	struct iov_iter iter = req->iter;
 	u32 room;
 	int err;
 
 	iov_iter_truncate(&iter, BLK_PIECE);
+	req->bounce = direct &&
+		      !iov_iter_is_aligned(&iter, disk->dma, disk->block - 1);
 	req->piece = iov_iter_count(&iter);
 	room = req->bounce ? DIV_ROUND_UP(req->piece, PAGE_SIZE) :
 			     iov_iter_npages(&iter, BLK_PIECE_PAGES);
@@ -142,7 +146,8 @@ static int map_piece(struct shunt_blk_req *req, u32 unit)
 		return -ENOMEM;
 	err = req->bounce ? add_bounce(req, &iter, req->piece) :
 			    add_pinned(req, req->piece, room);
-	req->piece = round_down(req->piece, unit);
+	if (direct)
+		req->piece = round_down(req->piece, disk->block);
 	if (!err && !req->piece)
 		err = -EFAULT;
 	if (err)
@@ -234,9 +239,7 @@ static void file_rw(struct shunt_blk_req *req)
 		req->execute = shunt_file_buffered;
 		return req->execute(req);
 	}
-	req->bounce =
-		!iov_iter_is_aligned(&req->iter, disk->dma, disk->block - 1);
-	req->err = map_piece(req, disk->block);
+	req->err = map_piece(req, true);
 	if (req->err) {
 		req->finish = NULL;
 		return shunt_blk_end(req);
@@ -259,8 +262,7 @@ static void move_piece(struct shunt_blk_req *req)
 	struct iov_iter iter;
 	ssize_t ret;
 
-	req->bounce = false;
-	req->err = map_piece(req, 1);
+	req->err = map_piece(req, false);
 	if (req->err)
 		return;
 	piece_iter(req, &iter);
