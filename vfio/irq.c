@@ -100,13 +100,10 @@ void svfio_call_init(struct svfio_call *call)
  */
 int svfio_call_set(struct svfio_call *call, int fd)
 {
-	struct eventfd_ctx *new = NULL;
+	struct eventfd_ctx *new = svfio_ctx_get(fd);
 
-	if (fd != VHOST_FILE_UNBIND) {
-		new = eventfd_ctx_fdget(fd);
-		if (IS_ERR(new))
-			return PTR_ERR(new);
-	}
+	if (IS_ERR(new))
+		return PTR_ERR(new);
 	call_withdraw(call);
 	spin_lock_irq(&call->lock);
 	swap(call->ctx, new);

@@ -122,6 +122,18 @@ int svfio_kick_set(struct svfio_vq *vq, int fd)
 }
 
 /**
+ * svfio_ctx_get() - an eventfd to be written to
+ * @fd: an eventfd of the caller, or VHOST_FILE_UNBIND
+ *
+ * Return: a reference for the caller to put; NULL for VHOST_FILE_UNBIND;
+ * ERR_PTR(-EBADF), or ERR_PTR(-EINVAL) when it is not an eventfd.
+ */
+struct eventfd_ctx *svfio_ctx_get(int fd)
+{
+	return fd == VHOST_FILE_UNBIND ? NULL : eventfd_ctx_fdget(fd);
+}
+
+/**
  * svfio_ctx_set() - replace an eventfd that is written to
  * @ctx: the eventfd, or NULL
  * @fd: an eventfd of the caller, or VHOST_FILE_UNBIND
@@ -131,13 +143,10 @@ int svfio_kick_set(struct svfio_vq *vq, int fd)
  */
 int svfio_ctx_set(struct eventfd_ctx **ctx, int fd)
 {
-	struct eventfd_ctx *new = NULL;
+	struct eventfd_ctx *new = svfio_ctx_get(fd);
 
-	if (fd != VHOST_FILE_UNBIND) {
-		new = eventfd_ctx_fdget(fd);
-		if (IS_ERR(new))
-			return PTR_ERR(new);
-	}
+	if (IS_ERR(new))
+		return PTR_ERR(new);
 	swap(*ctx, new);
 	if (new)
 		eventfd_ctx_put(new);

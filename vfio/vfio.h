@@ -304,6 +304,7 @@ void svfio_kick_init(struct svfio_vq *vq);
 int svfio_kick_set(struct svfio_vq *vq, int fd);
 void svfio_kick_start(struct svfio_vq *vq);
 void svfio_kick_stop(struct svfio_vq *vq);
+struct eventfd_ctx *svfio_ctx_get(int fd);
 int svfio_ctx_set(struct eventfd_ctx **ctx, int fd);
 int svfio_doorbell_mmap(struct file *file, struct vm_area_struct *vma);
 void svfio_doorbell_revoke(struct svfio *dev);
