@@ -2,20 +2,18 @@
 /*
  * compat.h - the only file here that knows how kernels differ
  *
- * As vhost/compat.h: each difference is found by a compile probe
- * (scripts/compat), whose answer is in compat_probes.h.
+ * Beside what vhost/compat.h has for both, and in the same way.
  */
 #ifndef SVFIO_COMPAT_H
 #define SVFIO_COMPAT_H
 
-#include <linux/eventfd.h>
 #include <linux/iommu.h>
 #include <linux/irqbypass.h>
 #include <linux/irqdomain.h>
 #include <linux/mm.h>
 #include <linux/vhost.h>
 
-#include "compat_probes.h"
+#include "../vhost/compat.h"
 
 /* Parts of the ABI that came after Linux 6.1: in 6.3, 6.6, and 6.10. */
 #ifndef VHOST_VDPA_RESUME
@@ -27,21 +25,6 @@
 #endif
 /* A bit of VHOST_GET_BACKEND_FEATURES: mappings outlive a reset. */
 #define SVFIO_BACKEND_F_IOTLB_PERSIST 0x8
-
-/**
- * compat_eventfd_signal() - add one to an eventfd's counter
- * @ctx: the eventfd
- *
- * Context: any. The count was an argument until Linux 6.8.
- */
-static inline void compat_eventfd_signal(struct eventfd_ctx *ctx)
-{
-#ifdef HAVE_EVENTFD_SIGNAL_COUNT
-	eventfd_signal(ctx, 1);
-#else
-	eventfd_signal(ctx);
-#endif
-}
 
 /**
  * compat_domain_alloc() - make an IOMMU domain that nobody else manages
