@@ -81,19 +81,6 @@ static void deep(long room)
 	vd_free(d);
 }
 
-/* Close the device, and have another one for the same disk and memory. */
-static void reopen(struct vd_disk *d)
-{
-	struct shunt_blk_disk arg = { .fd = d->backing, .queues = d->queues };
-
-	close(d->dev.fd);
-	d->dev.fd = vg_open();
-	kt_sys(ioctl(d->dev.fd, SHUNT_BLK_SET_DISK, &arg));
-	kt_sys(ioctl(d->dev.fd, VHOST_SET_OWNER));
-	kt_sys(vg_set_features(d->dev.fd, d->dev.features));
-	kt_sys(vg_set_mem(d->dev.fd, d->mem));
-}
-
 /* Stop each queue under load: all that was taken is returned by then. */
 static void restarts(long again)
 {
@@ -117,7 +104,7 @@ static void restarts(long again)
 				 vg_ring_at(r));
 		}
 		if (again)
-			reopen(l.d);
+			vd_reopen(l.d);
 		for (q = 0; q < l.d->queues; q++) {
 			vd_queue_setup(l.d, q, base[q]);
 			vd_queue_start(l.d, q);
@@ -143,7 +130,7 @@ static void closed(long arg)
 		vd_load_run(&l, vg_below(&l.random, 50));
 		vd_load_turn(&l, true, false);
 		vd_load_turn(&l, true, false);
-		reopen(l.d);
+		vd_reopen(l.d);
 		/* As all that was taken was returned, what was used is where it goes on. */
 		vd_queue_setup(l.d, 0, vg_ring_at(r));
 		vd_queue_start(l.d, 0);

@@ -53,14 +53,7 @@ static void make(struct vd_disk *d, struct shunt_place *places)
 /* Close the device, and have another one for the same disk and memory, with places. */
 static void reopen(struct vd_disk *d, struct shunt_place *places)
 {
-	struct shunt_blk_disk arg = { .fd = d->backing, .queues = d->queues };
-
-	close(d->dev.fd);
-	d->dev.fd = vg_open();
-	kt_sys(ioctl(d->dev.fd, SHUNT_BLK_SET_DISK, &arg));
-	kt_sys(ioctl(d->dev.fd, VHOST_SET_OWNER));
-	kt_sys(vg_set_features(d->dev.fd, d->dev.features));
-	kt_sys(vg_set_mem(d->dev.fd, d->mem));
+	vd_reopen(d);
 	kt_sys(set_places(d->dev.fd, places));
 }
 

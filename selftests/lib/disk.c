@@ -204,6 +204,18 @@ void vd_queue_anew(struct vd_disk *d, unsigned int i)
 	vd_queue_start(d, i);
 }
 
+void vd_reopen(struct vd_disk *d)
+{
+	struct shunt_blk_disk arg = { .fd = d->backing, .queues = d->queues };
+
+	close(d->dev.fd);
+	d->dev.fd = vg_open();
+	kt_sys(ioctl(d->dev.fd, SHUNT_BLK_SET_DISK, &arg));
+	kt_sys(ioctl(d->dev.fd, VHOST_SET_OWNER));
+	kt_sys(vg_set_features(d->dev.fd, d->dev.features));
+	kt_sys(vg_set_mem(d->dev.fd, d->mem));
+}
+
 void vd_free(struct vd_disk *d)
 {
 	unsigned int i;

@@ -108,6 +108,8 @@ uint32_t vd_queue_stop(struct vd_disk *d, unsigned int i);
 /* Start queue @i over with nothing in it, whatever state it is in. */
 void vd_queue_anew(struct vd_disk *d, unsigned int i);
 void vd_free(struct vd_disk *d);
+/* Close the device, and have another one for the same disk and memory. */
+void vd_reopen(struct vd_disk *d);
 /* The steps that need no device, for other kinds of it: options; memory and rings. */
 void vd_defaults(struct vd_disk *d, const struct vd_opts *o);
 void vd_memory(struct vd_disk *d);
