@@ -36,7 +36,7 @@ gluster_say() { # DIR WORD…
 gluster_down() {
 	umount "$1/on" && gluster_say "$1" stop shunt
 	pkill -x glusterd
-	while pgrep -x 'gluster|glusterd|glusterfsd|glusterfs' >/dev/null; do
+	while pgrep -x 'gluster.*' >/dev/null; do
 		sleep 0.1
 	done
 	umount "$1/bricks"
