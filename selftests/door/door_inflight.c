@@ -135,15 +135,28 @@ static uint32_t start_at(uint32_t base)
 	return front.fake.files[0].rings[0].base;
 }
 
-static uint32_t stop(void)
+/* GET_VRING_BASE of ring 0; false: the door does not know. */
+static bool ask_base(uint32_t *base)
 {
 	struct vhost_vring_state state = { 0 };
 	union vu_body body;
+	uint32_t size;
 
 	front_tell(&front, VU_GET_VRING_BASE, &state, sizeof(state), -1);
-	front_reply(&front, &body);
+	size = front_reply(&front, &body);
+	kt_check(!size || (size == sizeof(body.state) && !body.state.index), "size %u", size);
+	kt_check(!size == !!front.why.status, "said \"%s\"", front.why.text);
+	*base = size ? body.state.num : 0;
+	return size;
+}
+
+static uint32_t stop(void)
+{
+	uint32_t base;
+
+	kt_check(ask_base(&base), "%s", front.why.text);
 	front_ring(&front, VU_SET_VRING_ENABLE, 0, 0);
-	return body.state.num;
+	return base;
 }
 
 /* The region knows more than a front end whose back end was killed, and less than any other. */
@@ -208,8 +221,85 @@ static void waits_for_a_ring_that_runs(long arg)
 	front_end(&front);
 }
 
+/*
+ * A guest that migrates is asked where its rings are, even if they have not run here. @how: 0, a
+ * ring that waits for the disk; 1, and its device is reset first, as QEMU 7.2 does; 2 and 3, the
+ * same of a split ring.
+ */
+static void tells_where_a_ring_waits(long how)
+{
+	const uint32_t fresh = how & 2 ? 0 : 0x80008000;
+	const uint32_t place = how & 2 ? 65530 : 0x80018001;
+	struct shunt_place *places;
+	uint32_t base;
+	int fd;
+
+	front_make_disk(&front, 1);
+	if (how & 2) {
+		front_greet(&front, BIT(VHOST_F_LOG_ALL));
+		front_memory(&front, 0, 1);
+	} else {
+		greet_packed(-1);
+	}
+	fd = new_region(1, &places);
+	kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+	if (how & 2)
+		*(uint16_t *)(uintptr_t)(front.fake.files[0].region[0].userspace_addr + 0xa002) =
+			(uint16_t)place;
+	else
+		places[0] = (struct shunt_place){ place, SHUNT_PLACE_STOPPED };
+	front.fake.foreign = true;
+	start_at(fresh);
+	kt_check(!front.door.rings[0].running && front.door.waiting, "it runs");
+	if (how & 1)
+		front_number(&front, VU_SET_STATUS, 0);
+	kt_check(ask_base(&base) && base == place, "told %#x: %s", base, front.why.text);
+	/* What is in a region that is new is the front end's word. */
+	close(fd);
+	if (!(how & 2)) {
+		fd = new_region(1, &places);
+		kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+		start_at(fresh + 7);
+		kt_check(ask_base(&base) && base == fresh + 7, "told %#x", base);
+		close(fd);
+	}
+	front_end(&front);
+}
+
+/* Neither a base that is made up, nor the end of the connection: the guest may be reset. */
+static void tells_no_place_that_nobody_knows(long state)
+{
+	struct shunt_place *places;
+	uint32_t base;
+	int fd;
+
+	for (int packed = 0; packed < 2; packed++) {
+		front_make_disk(&front, 1);
+		if (packed)
+			greet_packed(-1);
+		else
+			front_greet(&front, BIT(VHOST_F_LOG_ALL));
+		fd = new_region(1, &places);
+		kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+		front_memory(&front, 0, 1);
+		places[0] = (struct shunt_place){ 5, (uint32_t)state };
+		kt_check(!ask_base(&base), "told %#x before it was to start", base);
+		start_at(7);
+		kt_check(!front.door.rings[0].running, "it runs");
+		kt_check(!ask_base(&base), "told %#x", base);
+		front_number(&front, VU_SET_STATUS, 0);
+		kt_check(!ask_base(&base), "told %#x after a reset", base);
+		front_tell(&front, VU_RESET_DEVICE, NULL, 0, -1);
+		kt_check(start_at(9) == (packed ? 9 : 0), "does not begin anew");
+		kt_check(ask_base(&base), "does not know it: %s", front.why.text);
+		close(fd);
+		front_end(&front);
+	}
+}
+
 static void leaves_broken_rings_alone(long packed)
 {
+	uint32_t base;
 	const struct fake_ring *ring = &front.fake.files[0].rings[0];
 	struct shunt_place *places, *others;
 	struct failure why;
@@ -240,10 +330,12 @@ static void leaves_broken_rings_alone(long packed)
 		 front.why.text);
 	front_ring(&front, VU_SET_VRING_NUM, 0, 128);
 	kt_check(ring->backend < 0 && !front.why.status && !front.door.waiting, "is tried again");
-	stop();
+	kt_check(!ask_base(&base), "told %#x", base);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 0);
 	start_at(0);
 	kt_check(ring->backend < 0, "it runs after it was stopped");
-	stop();
+	kt_check(!ask_base(&base), "told %#x", base);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 0);
 	/* The guest has reset its device. */
 	close(fd);
 	fd = new_region(1, &others);
@@ -353,6 +445,23 @@ int main(int argc, char **argv)
 		  .run = goes_on_by_the_region },
 		{ .name = "waits for a ring that another device still has",
 		  .run = waits_for_a_ring_that_runs },
+		{ .name = "tells where a packed ring is that waits",
+		  .run = tells_where_a_ring_waits },
+		{ .name = "tells it after a reset, too",
+		  .run = tells_where_a_ring_waits,
+		  .arg = 1 },
+		{ .name = "tells where a split ring is that waits",
+		  .run = tells_where_a_ring_waits,
+		  .arg = 2 },
+		{ .name = "tells that after a reset, too",
+		  .run = tells_where_a_ring_waits,
+		  .arg = 3 },
+		{ .name = "does not tell where a ring is that another device has",
+		  .run = tells_no_place_that_nobody_knows,
+		  .arg = SHUNT_PLACE_RUNNING },
+		{ .name = "does not tell where one is that was left broken",
+		  .run = tells_no_place_that_nobody_knows,
+		  .arg = SHUNT_PLACE_BROKEN },
 		{ .name = "leaves a ring alone that was left broken",
 		  .run = leaves_broken_rings_alone },
 		{ .name = "leaves a packed one alone, too",

@@ -282,6 +282,12 @@ enum status inflight_find(const struct door *door, unsigned int ring, struct shu
 /* Start or stop a ring in the kernel, as what is known of it says. */
 enum status ring_update(struct door *door, unsigned int ring, struct failure *why);
 
+/*
+ * Learn where a ring is that has not run in this connection, for GET_VRING_BASE. It fails where
+ * nobody knows.
+ */
+enum status ring_settle(struct door *door, unsigned int ring, struct failure *why);
+
 /* Stop a ring in the kernel and learn its base. */
 enum status ring_stop(struct door *door, unsigned int ring, struct failure *why);
 

@@ -120,35 +120,31 @@ static enum status push_fd(struct door *door, unsigned int ring, unsigned long r
 }
 
 /*
- * Where a ring goes on whose device drains, wherever the front end would; or that it does not, or
- * not yet (@later).
+ * Where a ring is whose device drains, if that is known better than by the front end's word: it is
+ * left in @base, which does not change if not. Of a ring that is @state RUNNING or BROKEN nothing
+ * is known.
  */
-static enum status find_base(struct door *door, unsigned int ring, bool *later, struct failure *why)
+static enum status find_base(const struct door *door, unsigned int ring, uint32_t *base,
+			     enum shunt_place_state *state, struct failure *why)
 {
-	struct door_ring *r = &door->rings[ring];
+	const struct door_ring *r = &door->rings[ring];
 	struct shunt_place place;
 	enum status status;
 	uint64_t host;
 	uint16_t used;
 
+	*state = SHUNT_PLACE_NONE;
 	if (!door->backend->drains)
 		return ST_OK;
 	status = inflight_find(door, ring, &place, why);
 	if (status)
 		return status;
-	/* Who only reads a disk has not got it alone: another device may still drain. */
-	*later = place.state == SHUNT_PLACE_RUNNING;
-	if (*later)
+	*state = place.state;
+	if (*state == SHUNT_PLACE_RUNNING || *state == SHUNT_PLACE_BROKEN)
 		return ST_OK;
-	r->refused = place.state == SHUNT_PLACE_BROKEN;
-	if (r->refused)
-		failed(why, ST_PEER,
-		       "ring %u was broken when it was left: it stays so until its "
-		       "guest resets the device",
-		       ring);
-	if (is_packed(door) && place.state == SHUNT_PLACE_STOPPED)
-		r->base = place.base;
-	if (is_packed(door) || r->refused)
+	if (is_packed(door) && *state == SHUNT_PLACE_STOPPED)
+		*base = place.base;
+	if (is_packed(door) || !r->addressed)
 		return ST_OK;
 	/* The index comes after the flags. */
 	if (!memory_translate(&door->memory, r->addr.used_user_addr, 4, &host))
@@ -156,7 +152,28 @@ static enum status find_base(struct door *door, unsigned int ring, bool *later, 
 	if (door->kernel->peek(door->kernel->self, (void *)(uintptr_t)(host + 2), &used,
 			       sizeof(used)) != sizeof(used))
 		return failed(why, ST_PEER, "ring %u cannot be read: %s", ring, strerror(errno));
-	r->base = door->features >> VIRTIO_F_VERSION_1 & 1 ? le16toh(used) : used;
+	*base = door->features >> VIRTIO_F_VERSION_1 & 1 ? le16toh(used) : used;
+	return ST_OK;
+}
+
+enum status ring_settle(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_ring *r = &door->rings[ring];
+	enum shunt_place_state state;
+	enum status status;
+
+	if (r->ran)
+		return ST_OK;
+	status = find_base(door, ring, &r->left, &state, why);
+	if (status)
+		return status;
+	if (state == SHUNT_PLACE_RUNNING)
+		return failed(why, ST_PEER, "where ring %u is is not known: another device has it",
+			      ring);
+	if (state == SHUNT_PLACE_BROKEN)
+		return failed(why, ST_PEER,
+			      "where ring %u is is not known: it was broken when it was left",
+			      ring);
 	return ST_OK;
 }
 
@@ -176,7 +193,7 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 {
 	struct door_ring *r = &door->rings[ring];
 	struct vhost_vring_state num = { .num = r->num }, base = { 0 };
-	bool later = false;
+	enum shunt_place_state state;
 	enum status status;
 
 	if (!is_packed(door) && r->num & (r->num - 1))
@@ -184,14 +201,24 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 			      r->num);
 	if (!is_packed(door) && r->base > UINT16_MAX)
 		return failed(why, ST_PEER, "ring %u: base %#x", ring, r->base);
-	status = find_base(door, ring, &later, why);
-	door->waiting |= later;
-	if (r->refused || later)
+	status = find_base(door, ring, &r->base, &state, why);
+	if (status)
 		return status;
+	/* Who only reads a disk has not got it alone: another device may still drain. */
+	if (state == SHUNT_PLACE_RUNNING) {
+		door->waiting = true;
+		return ST_OK;
+	}
+	if (state == SHUNT_PLACE_BROKEN) {
+		r->refused = true;
+		failed(why, ST_PEER,
+		       "ring %u was broken when it was left: it stays so until its "
+		       "guest resets the device",
+		       ring);
+		return ST_OK;
+	}
 	base.num = r->base;
-	if (!status)
-		status = door_control(door, ring, VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM", &num,
-				      why);
+	status = door_control(door, ring, VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM", &num, why);
 	if (!status)
 		status = door_control(door, ring, VHOST_SET_VRING_BASE, "VHOST_SET_VRING_BASE",
 				      &base, why);
@@ -323,23 +350,30 @@ enum status on_set_vring_base(struct door *door, struct vu_message *message, str
  * have been stopped before, by a reset: QEMU 7.2 sets the status to 0 when it stops its guest, asks
  * then, and goes on from the answer. With the last ring goes the log, since QEMU's does: there is
  * another one when it starts them again.
+ *
+ * Where the place is not known the reply is empty, as that of GET_CONFIG: front ends take that for
+ * a failure, and who migrates the guest must not go on from a place that is made up. The connection
+ * goes on, since the next thing may be the reset that a broken ring waits for.
  */
 enum status on_get_vring_base(struct door *door, struct vu_message *message, struct failure *why)
 {
 	unsigned int index = message->body.state.index;
 	struct door_ring *ring = &door->rings[index];
-	bool known = ring->running;
+	bool ran = ring->running;
 	enum status status;
 
 	status = ring_stop(door, index, why);
-	if (!status && known)
+	if (!status && ran)
 		status =
 			push_fd(door, index, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", -1, why);
 	if (status)
 		return status;
 	ring->started = false;
 	replace_fd(&ring->kick, -1);
-	message->body.state.num = ring->left;
+	if (ring_settle(door, index, why))
+		message->head.size = 0;
+	else
+		message->body.state.num = ring->left;
 	for (unsigned int i = 0; i < door->ring_count; i++)
 		if (door->rings[i].started)
 			return ST_OK;

@@ -170,11 +170,15 @@ void door_end(struct door *door)
 static enum status reset_rings(struct door *door, struct failure *why)
 {
 	enum status status = ST_OK;
+	struct failure ignored;
 
 	for (unsigned int i = 0; !status && i < door->ring_count; i++) {
 		status = ring_stop(door, i, why);
-		if (!status)
-			ring_forget(&door->rings[i], false);
+		if (status)
+			break;
+		/* It may be asked for afterwards, when what tells it is forgotten. */
+		(void)ring_settle(door, i, &ignored);
+		ring_forget(&door->rings[i], false);
 	}
 	door->status = 0;
 	return status;
