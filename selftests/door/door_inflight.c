@@ -346,6 +346,37 @@ static void leaves_broken_rings_alone(long packed)
 	front_end(&front);
 }
 
+/* A disk is free for others when none of its rings came to run; and stays locked if one did. */
+static void locks_the_disk_for_no_refused_ring(long state)
+{
+	struct vhost_vring_state first = { 0 };
+	struct shunt_place *places;
+	union vu_body body;
+	struct failure why;
+	int fd;
+
+	greet(2);
+	fd = new_region(2, &places);
+	kt_check(!set_region(fd, 2, 4096, 0), "%s", front.why.text);
+	front_memory(&front, 0, 1);
+	places[1] = (struct shunt_place){ 0, (uint32_t)state };
+	front_ring(&front, VU_SET_VRING_ENABLE, 1, 1);
+	front_start(&front, 1, 128, 0);
+	kt_check(!front.door.rings[1].running && !front.fake.locked, "locked at the refusal");
+	kt_check(!door_retry(&front.door, &why) && !front.fake.locked, "locked while it waits");
+	/* Of two rings one runs: the disk is in use as long. */
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+	front_start(&front, 0, 128, 0);
+	kt_check(front.door.rings[0].running && front.fake.locked, "does not run");
+	kt_check(!door_retry(&front.door, &why) && front.fake.locked, "let go of while one runs");
+	front_tell(&front, VU_GET_VRING_BASE, &first, sizeof(first), -1);
+	front_reply(&front, &body);
+	kt_check(!front.fake.locked, "still locked after the last ring");
+	kt_check(!door_retry(&front.door, &why) && !front.fake.locked, "locked again");
+	close(fd);
+	front_end(&front);
+}
+
 static void needs_a_region_for_packed_rings(long arg)
 {
 	uint64_t protocol, all;
@@ -467,6 +498,12 @@ int main(int argc, char **argv)
 		{ .name = "leaves a packed one alone, too",
 		  .run = leaves_broken_rings_alone,
 		  .arg = 1 },
+		{ .name = "locks the disk for no ring that was left broken",
+		  .run = locks_the_disk_for_no_refused_ring,
+		  .arg = SHUNT_PLACE_BROKEN },
+		{ .name = "locks it for none that another device still has",
+		  .run = locks_the_disk_for_no_refused_ring,
+		  .arg = SHUNT_PLACE_RUNNING },
 		{ .name = "has no packed rings without a region",
 		  .run = needs_a_region_for_packed_rings },
 		{ .name = "refuses a region of another size", .run = refuses_other_regions },

@@ -77,6 +77,14 @@ static void check_ring(const struct fake_file *file, const struct fake_ring *rin
 	}
 }
 
+static bool runs(const struct fake_file *file)
+{
+	for (unsigned int i = 0; i < FAKE_RINGS; i++)
+		if (file->rings[i].backend >= 0)
+			return true;
+	return false;
+}
+
 void fake_check(const struct fake *fake)
 {
 	for (unsigned int f = 0; f < FAKE_FILES; f++) {
@@ -96,6 +104,7 @@ void fake_check(const struct fake *fake)
 		MUST(!file->places ||
 		     is_mapped(file->places, FAKE_RINGS * sizeof(struct shunt_place)));
 	}
+	MUST(!fake->locked || runs(&fake->files[0]));
 }
 
 static void reset_file(struct fake_file *file)
@@ -163,8 +172,7 @@ static void stop(const struct fake *fake, const struct fake_file *file, struct f
 
 static int set_places(struct fake_file *file, uint64_t places)
 {
-	for (unsigned int i = 0; i < FAKE_RINGS; i++)
-		MUST(file->rings[i].backend < 0);
+	MUST(!runs(file));
 	MUST(!(places % sizeof(struct shunt_place)));
 	file->places = places;
 	return 0;
@@ -382,8 +390,7 @@ static int fake_lock(void *self, int fd, int operation)
 
 	MUST(fd == FAKE_DISK);
 	if (operation == LOCK_UN) {
-		for (unsigned int i = 0; i < FAKE_RINGS; i++)
-			MUST(fake->files[0].rings[i].backend < 0);
+		MUST(!runs(&fake->files[0]));
 		fake->locked = 0;
 		return 0;
 	}

@@ -4,8 +4,8 @@
  *
  * They stand behind struct kernel, do what the kernel would with each ioctl, and see to it that
  * the door never asks what it must not, whatever its front end does: memory that the kernel was
- * given is mapped while it has it, rings lie in the memory table, the log is long enough. When it
- * is not so the program aborts.
+ * given is mapped while it has it, rings lie in the memory table, the log is long enough, the disk
+ * is locked while a ring runs, and no longer. When it is not so the program aborts.
  */
 #ifndef FAKE_H
 #define FAKE_H

@@ -16,7 +16,8 @@
  * Nobody else may begin before that. So while rings run there is a lock (flock) on the open file of
  * the disk, which the vhost device keeps open until it has returned everything, whoever else is
  * killed. Rings whose lock somebody else has do not start, and are tried again. A disk without
- * running rings is free for others: for the VMM that a guest migrates to.
+ * running rings is free for others, be it that none was let run: for the VMM that a guest migrates
+ * to.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -81,6 +82,15 @@ static void let_go(struct door *door)
 	blk->claimed = false;
 }
 
+/* A ring that was refused, or waits for a device that only reads, needs no lock meanwhile. */
+static void blk_idle(struct door *door)
+{
+	const struct door_blk *blk = door->self;
+
+	if (!blk->running)
+		let_go(door);
+}
+
 static enum status blk_bind(struct door *door, unsigned int ring, bool run, struct failure *why)
 {
 	struct door_blk *blk = door->self;
@@ -92,8 +102,7 @@ static enum status blk_bind(struct door *door, unsigned int ring, bool run, stru
 	if (status)
 		return status;
 	blk->running += run ? 1 : -1u;
-	if (!blk->running)
-		let_go(door);
+	blk_idle(door);
 	/* The front end may have missed what changed before; the eventfd has room. */
 	if (run && blk->running == 1 && write(door->event, &once, sizeof(once)) < 0)
 		return failed(why, ST_SYSTEM, "eventfd: %s", strerror(errno));
@@ -154,6 +163,7 @@ const struct backend door_blk_backend = {
 	.offer = blk_offer,
 	.set_features = blk_set_features,
 	.ready = blk_ready,
+	.idle = blk_idle,
 	.bind = blk_bind,
 	.released = blk_released,
 	.config = blk_config,

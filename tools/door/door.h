@@ -136,6 +136,8 @@ struct door {
  * @set_features: the front end has acknowledged these; none, when a connection begins
  * @ready: find out whether a ring can be run now; if not (*@is is false), it is asked again some
  *	time later, and @why may be filled in with something to be told; may be missing
+ * @idle: a ring that @ready said could be run does not run after all: let go of what no ring has
+ *	a use for; may be missing
  * @bind: let the kernel run a ring (ring number of the device), or stop it
  * @released: the kernel has let go of all rings at once, without @bind
  * @config: fill in @size bytes of configuration from @offset
@@ -156,6 +158,7 @@ struct backend {
 	uint64_t (*offer)(struct door *door);
 	enum status (*set_features)(struct door *door, struct failure *why);
 	enum status (*ready)(struct door *door, bool *is, struct failure *why);
+	void (*idle)(struct door *door);
 	enum status (*bind)(struct door *door, unsigned int ring, bool run, struct failure *why);
 	enum status (*released)(struct door *door, struct failure *why);
 	enum status (*config)(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,

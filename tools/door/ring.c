@@ -275,9 +275,13 @@ enum status ring_update(struct door *door, unsigned int ring, struct failure *wh
 
 		if (door->backend->ready)
 			status = door->backend->ready(door, &ready, why);
-		if (!status && ready)
-			return ring_start(door, ring, why);
-		door->waiting = true;
+		if (status || !ready) {
+			door->waiting = true;
+			return status;
+		}
+		status = ring_start(door, ring, why);
+		if (!r->running && door->backend->idle)
+			door->backend->idle(door);
 		return status;
 	}
 	if (!wanted && r->running)
