@@ -212,7 +212,7 @@ static void remember(struct door *door)
 		message.body = body;
 		if (door_receive(door, &message, &reply, &why))
 			die(why.text);
-		region_fd = message_take_fd(&message);
+		region_fd = dup(message.reply_fd);
 		message_clear(&message);
 	}
 	body.inflight.mmap_size = 4096;

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "front.h"
@@ -109,6 +110,55 @@ static void gives_a_region(long size)
 	front_end(&front);
 	kt_check(places[2].state == SHUNT_PLACE_STOPPED && places[2].base == 3, "state %u at %u",
 		 places[2].state, places[2].base);
+	kt_check(front_open_files() == open, "descriptors were leaked");
+}
+
+static ino_t inode_of(int fd)
+{
+	struct stat st;
+
+	kt_sys(fstat(fd, &st));
+	return st.st_ino;
+}
+
+/* Whoever asks again and again gets one page in all, and each time as new. */
+static void makes_one_region(long arg)
+{
+	unsigned int open = front_open_files();
+	struct shunt_place *places;
+	union vu_body body;
+	struct failure why;
+	ino_t first;
+	int fd, other;
+
+	(void)arg;
+	greet(4);
+	fd = new_region(4, &places);
+	first = inode_of(fd);
+	kt_check(!set_region(fd, 4, 4096, 0), "%s", front.why.text);
+	front_memory(&front, 0, 1);
+	front_ring(&front, VU_SET_VRING_ENABLE, 2, 1);
+	front_start(&front, 2, 128, 0);
+	front_tell(&front, VU_RESET_DEVICE, NULL, 0, -1);
+	kt_check(places[2].state == SHUNT_PLACE_STOPPED, "state %u", places[2].state);
+	for (unsigned int i = 0; i < 1000; i++) {
+		places[i % 4].base = i;
+		other = get_region(4, sizeof(body.inflight), &body);
+		kt_check(inode_of(other) == first, "time %u: another one", i);
+		kt_check(!places[i % 4].base && !places[2].state, "time %u: not as new", i);
+		close(other);
+	}
+	kt_check(!set_region(fd, 4, 4096, 0), "it has no mark: %s", front.why.text);
+	/* Of the next connection it is another one: this one may have been kept. */
+	places[1].base = 77;
+	kt_check(!door_reset(&front.door, &why), "%s", why.text);
+	front_greet(&front, BIT(VHOST_F_LOG_ALL));
+	other = get_region(4, sizeof(body.inflight), &body);
+	kt_check(inode_of(other) != first && places[1].base == 77, "the same one");
+	kt_check(!set_region(fd, 4, 4096, 0), "the old one is refused: %s", front.why.text);
+	close(other);
+	close(fd);
+	front_end(&front);
 	kt_check(front_open_files() == open, "descriptors were leaked");
 }
 
@@ -455,6 +505,20 @@ static void refuses_other_regions(long what)
 		front_start(&front, 0, 128, 0);
 		kt_check(set_region(fd, 4, 4096, 0) == ST_PEER, "under a ring that runs");
 		break;
+	case 13: /* which would be made as new, under rings that run */
+		front_memory(&front, 0, 1);
+		front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+		front_start(&front, 0, 128, 0);
+		front_send(&front, VU_GET_INFLIGHT_FD, VU_VERSION, &body, sizeof(body.inflight),
+			   NULL, 0);
+		kt_check(front_step(&front) == ST_PEER, "under a ring that runs");
+		break;
+	case 14:
+		body.inflight.queue_size = DOOR_RING_SIZE_MAX + 1;
+		front_send(&front, VU_GET_INFLIGHT_FD, VU_VERSION, &body, sizeof(body.inflight),
+			   NULL, 0);
+		kt_check(front_step(&front) == ST_PEER, "larger rings than there are");
+		break;
 	}
 	close(fd);
 	if (wrong >= 0)
@@ -472,6 +536,7 @@ int main(int argc, char **argv)
 		{ .name = "gives one to who sends no padding",
 		  .run = gives_a_region,
 		  .arg = VU_INFLIGHT_SIZE },
+		{ .name = "makes one region in a connection", .run = makes_one_region },
 		{ .name = "goes on where the region has a packed ring",
 		  .run = goes_on_by_the_region },
 		{ .name = "waits for a ring that another device still has",
@@ -527,6 +592,10 @@ int main(int argc, char **argv)
 		  .run = refuses_other_regions,
 		  .arg = 11 },
 		{ .name = "takes none while a ring runs", .run = refuses_other_regions, .arg = 12 },
+		{ .name = "gives none while a ring runs", .run = refuses_other_regions, .arg = 13 },
+		{ .name = "gives none for rings that are too large",
+		  .run = refuses_other_regions,
+		  .arg = 14 },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -65,6 +65,10 @@ static void is_killed_for_the_rest(long what)
 		case 10:
 			memfd_create("x", 0);
 			break;
+		case 11:
+			if (pwrite(1, "", 1, 0) < 0)
+				_exit(1);
+			break;
 		}
 		_exit(0);
 	}
@@ -91,7 +95,8 @@ static void makes_a_region(long arg)
 
 		kt_check(!jail_enter(&jail, &why), "%s", why.text);
 		fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-		_exit(fd < 0 || write(fd, "", 1) != 1 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) ||
+		_exit(fd < 0 || pwrite(fd, "", 1, 0) != 1 ||
+		      fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) ||
 		      sendmsg(pair[0], &nothing, MSG_DONTWAIT) < 0);
 	}
 	kt_sys(waitpid(pid, &status, 0));
@@ -126,6 +131,9 @@ int main(int argc, char **argv)
 		{ .name = "cannot make memory files in the jail",
 		  .run = is_killed_for_the_rest,
 		  .arg = 10 },
+		{ .name = "cannot write anywhere in files in the jail",
+		  .run = is_killed_for_the_rest,
+		  .arg = 11 },
 		{ .name = "can make an in-flight region in a disk's jail", .run = makes_a_region },
 	};
 

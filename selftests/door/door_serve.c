@@ -59,7 +59,7 @@ static pid_t start(const struct door_socket *socket, unsigned int kind, int said
 	if (signals_prepare(&why))
 		_exit(9);
 	if (kind & JAILED) {
-		const struct jail jail = { 65534, 65534, NULL, 0, front.door.event, false };
+		const struct jail jail = { 65534, 65534, NULL, 0, front.door.event, kind & DISK };
 
 		if (jail_enter(&jail, &why)) {
 			fprintf(stderr, "# %s\n", why.text);
@@ -478,6 +478,13 @@ static void serves_a_disk_in_the_jail(long arg)
 	body = (union vu_body){ .config = { .offset = 0, .size = 8 } };
 	tell(fd, VU_GET_CONFIG, &body, VU_CONFIG_HEAD + 8, -1);
 	kt_check(comes(fd) && front_reply(&as, &body) == VU_CONFIG_HEAD + 8, "no configuration");
+	/* A region, and the same as new. */
+	for (unsigned int i = 0; i < 2; i++) {
+		body = (union vu_body){ .inflight = { .num_queues = 1, .queue_size = 128 } };
+		tell(fd, VU_GET_INFLIGHT_FD, &body, sizeof(body.inflight), -1);
+		kt_check(comes(fd) && front_reply(&as, &body) == sizeof(body.inflight),
+			 "no in-flight region");
+	}
 	/* The made-up kernel writes nothing by itself. */
 	body = (union vu_body){ .config = { .offset = 32, .size = 1 } };
 	tell(fd, VU_SET_CONFIG, &body, VU_CONFIG_HEAD + 1, -1);

@@ -89,6 +89,7 @@ struct shunt_place;
  * @log: the dirty log
  * @log_size: its bytes
  * @inflight: the in-flight region
+ * @region: the file of the one that was made in this connection, or -1
  * @log_fd: the eventfd that says that it was written to, or -1
  * @channel: the socket for what the back end asks, or -1; written to only
  * @waiting: a ring would run, but the back end is not ready: door_retry()
@@ -118,6 +119,7 @@ struct door {
 	struct mapping log;
 	uint64_t log_size;
 	struct mapping inflight;
+	int region;
 	int log_fd;
 	int channel;
 	bool waiting;

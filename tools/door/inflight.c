@@ -11,6 +11,10 @@
  * stops, also when the door is killed. Requests are not in it: a device that drains (struct
  * backend) has returned them by then.
  *
+ * A connection has one such page: who asks again, as QEMU does when its guest has reset the device,
+ * gets the same one, as new. Else a front end could have any number of them made, of memory that is
+ * not charged to it.
+ *
  * The region counts for the first start of a ring in a connection. Later the front end has been
  * told where a ring stopped, and may have begun anew (a guest that was reset).
  *
@@ -55,25 +59,37 @@ struct inflight_page {
 
 _Static_assert(sizeof(struct inflight_page) <= REGION_SIZE, "one page");
 
-static enum status check_counts(const struct door *door, const struct vu_message *message,
-				struct failure *why)
+static enum status check_inflight(const struct door *door, const struct vu_message *message,
+				  struct failure *why)
 {
 	unsigned int rings = message->body.inflight.num_queues;
 
 	if (!rings || rings > door->ring_count || rings > PLACES ||
-	    !message->body.inflight.queue_size)
+	    !message->body.inflight.queue_size ||
+	    message->body.inflight.queue_size > DOOR_RING_SIZE_MAX)
 		return failed(why, ST_PEER, "%u rings of %u descriptors", rings,
 			      message->body.inflight.queue_size);
+	/* Of those that run the kernel writes down where they are, in the region as it is. */
+	for (unsigned int i = 0; i < door->ring_count; i++)
+		if (door->rings[i].running)
+			return failed(why, ST_PEER, "ring %u is running", i);
 	return ST_OK;
 }
 
-/* A new region, which nobody can make shorter. -1 with errno. */
-static int make_region(void)
+/* Make a region as new: false with errno. */
+static bool fill_region(int fd)
 {
 	static const union {
 		struct inflight_page page;
 		uint8_t whole[REGION_SIZE];
 	} fresh = { .page = { .mark = MARK } };
+
+	return pwrite(fd, &fresh, sizeof(fresh), 0) == sizeof(fresh);
+}
+
+/* A new region, which nobody can make shorter. -1 with errno. */
+static int make_region(void)
+{
 	int fd = memfd_create("shunt-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 	int error;
 
@@ -82,8 +98,7 @@ static int make_region(void)
 		fd = memfd_create("shunt-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
-	if (write(fd, &fresh, sizeof(fresh)) == sizeof(fresh) &&
-	    !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+	if (fill_region(fd) && !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		return fd;
 	error = errno;
 	close(fd);
@@ -93,17 +108,19 @@ static int make_region(void)
 
 enum status on_get_inflight_fd(struct door *door, struct vu_message *message, struct failure *why)
 {
-	enum status status = check_counts(door, message, why);
-	int fd;
+	enum status status = check_inflight(door, message, why);
 
 	if (status)
 		return status;
-	fd = make_region();
-	if (fd < 0)
+	if (door->region < 0)
+		door->region = make_region();
+	else if (!fill_region(door->region))
+		return failed(why, ST_SYSTEM, "the region: %s", strerror(errno));
+	if (door->region < 0)
 		return failed(why, ST_SYSTEM, "memory for it: %s", strerror(errno));
 	message->body.inflight.mmap_size = REGION_SIZE;
 	message->body.inflight.mmap_offset = 0;
-	message_give_fd(message, fd);
+	message->reply_fd = door->region;
 	return ST_OK;
 }
 
@@ -111,15 +128,12 @@ enum status on_set_inflight_fd(struct door *door, struct vu_message *message, st
 {
 	uint64_t size = message->body.inflight.mmap_size,
 		 offset = message->body.inflight.mmap_offset;
-	enum status status = check_counts(door, message, why);
+	enum status status = check_inflight(door, message, why);
 	struct mapping new, old = door->inflight;
 	uint64_t mark, places;
 
 	if (status)
 		return status;
-	for (unsigned int i = 0; i < door->ring_count; i++)
-		if (door->rings[i].running)
-			return failed(why, ST_PEER, "ring %u is running", i);
 	if (size != REGION_SIZE || offset % REGION_SIZE)
 		return failed(why, ST_PEER,
 			      "a region of %llu bytes at %llu is not one of this back end",

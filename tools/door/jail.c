@@ -15,7 +15,7 @@
  * - ioctl: the requests that are named below and by the back end;
  * - write: log lines, frames to the TAP, and an interrupt when a ring starts;
  * - flock: of a disk;
- * - memfd_create, fcntl to seal, and sendmsg: an in-flight region; only where there are
+ * - memfd_create, pwrite, fcntl to seal, and sendmsg: an in-flight region; only where there are
  * such. A disk's front end could be sent the disk then, which its guest can read and write anyway;
  * - read of the eventfd that tells of another configuration, and getsockopt and shutdown, of one
  * direction, of the channel for that: only where there is one;
@@ -59,9 +59,10 @@ static const int calls[] = {
 	SCMP_SYS(flock),
 };
 
-/* What making a region and giving it away takes. */
+/* What making a region, giving it away, and making it as new takes. */
 static const int inflight_calls[] = {
 	SCMP_SYS(memfd_create),
+	SCMP_SYS(pwrite64),
 	SCMP_SYS(sendmsg),
 };
 

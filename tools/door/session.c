@@ -90,6 +90,7 @@ enum status door_init(struct door *door, struct failure *why)
 			door->backend->offer(door) | 1ULL << VU_F_PROTOCOL_FEATURES;
 	for (unsigned int i = 0; i < DOOR_RINGS_MAX; i++)
 		door->rings[i] = (struct door_ring){ .kick = -1, .call = -1, .err = -1 };
+	door->region = -1;
 	door->log_fd = -1;
 	door->channel = -1;
 	if (!memory_init(&door->memory, door->slots))
@@ -128,6 +129,9 @@ static void forget_connection(struct door *door)
 {
 	for (unsigned int i = 0; i < door->ring_count; i++)
 		ring_forget(&door->rings[i], true);
+	if (door->region >= 0)
+		close(door->region);
+	door->region = -1;
 	if (door->log_fd >= 0)
 		close(door->log_fd);
 	door->log_fd = -1;

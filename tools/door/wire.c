@@ -20,6 +20,7 @@ void message_init(struct vu_message *message)
 	memset(message, 0, sizeof(*message));
 	for (unsigned int i = 0; i < VU_FDS_MAX; i++)
 		message->fds[i] = -1;
+	message->reply_fd = -1;
 }
 
 void message_clear(struct vu_message *message)
@@ -39,16 +40,6 @@ int message_take_fd(struct vu_message *message)
 	fd = message->fds[0];
 	message->fds[0] = -1;
 	return fd;
-}
-
-void message_give_fd(struct vu_message *message, int fd)
-{
-	for (unsigned int i = 0; i < message->fd_count; i++)
-		if (message->fds[i] >= 0)
-			close(message->fds[i]);
-	message->fds[0] = fd;
-	message->fd_count = 1;
-	message->reply_fd = true;
 }
 
 /*
@@ -190,8 +181,9 @@ enum status wire_reply(int socket, struct vu_message *message, struct failure *w
 	memcpy(bytes, &message->head, sizeof(message->head));
 	memcpy(bytes + sizeof(message->head), &message->body, message->head.size);
 	do {
-		sent = message->reply_fd ? send_with_fd(socket, bytes, size, message->fds[0]) :
-					   send(socket, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent = message->reply_fd >= 0 ?
+			       send_with_fd(socket, bytes, size, message->reply_fd) :
+			       send(socket, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (sent < 0 && errno == EINTR);
 	if (sent < 0)
 		return failed(why, ST_PEER, "cannot reply to request %u: %s", message->head.request,

@@ -15,7 +15,7 @@
  * @body: what followed
  * @fd_count: how many of @fds are there
  * @fds: descriptors that came with it; whoever takes one over puts -1 there
- * @reply_fd: there is one descriptor, and it is to go with the reply
+ * @reply_fd: a descriptor that is to go with the reply, or -1; somebody else's
  * @got: bytes of header and body that have come
  */
 struct vu_message {
@@ -23,7 +23,7 @@ struct vu_message {
 	union vu_body body;
 	unsigned int fd_count;
 	int fds[VU_FDS_MAX];
-	bool reply_fd;
+	int reply_fd;
 	size_t got;
 };
 
@@ -57,13 +57,6 @@ void message_init(struct vu_message *message);
 int message_take_fd(struct vu_message *message);
 
 /**
- * message_give_fd() - have a message carry a descriptor as a reply
- * @message: the message; descriptors that are in it are closed
- * @fd: the descriptor; the message's from now on
- */
-void message_give_fd(struct vu_message *message, int fd);
-
-/**
  * wire_receive() - go on receiving a message
  * @socket: a connected socket; never waited for
  * @message: empty, or as the last call left it after WIRE_MORE
@@ -76,8 +69,7 @@ enum wire_state wire_receive(int socket, struct vu_message *message, struct fail
 /**
  * wire_reply() - send a message as the reply to itself
  * @socket: the socket
- * @message: request as received; body and head.size are the reply's, and so is a descriptor
- *	that message_give_fd() put there
+ * @message: request as received; body, head.size and reply_fd are the reply's
  * @why: filled in on failure
  *
  * A front end that lets replies pile up until the socket takes no more has lost its connection.
