@@ -12,7 +12,6 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -285,21 +284,52 @@ static void taken_away(long arg)
 /* The page counts as locked memory, and no longer than it is needed. */
 static void limited(long arg)
 {
-	struct shunt_place *places = shared_page();
-	const struct rlimit none = { 0, 0 };
+	struct shunt_place *places[] = { shared_page(), shared_page() };
 	struct vd_opts o = { .queues = 2 };
+	unsigned long before, with;
 	struct vd_disk d;
+	unsigned int i;
 
 	(void)arg;
 	vd_open(&d, &o);
 	/* Without the privilege to lock memory, which is looked at when it becomes the owner. */
-	kt_sys(setrlimit(RLIMIT_MEMLOCK, &none));
-	kt_sys(setresuid(65534, 65534, 65534));
+	vg_drop_ipc_lock();
+	vg_limit_locked(0);
 	vd_setup(&d);
-	kt_errno(set_places(d.dev.fd, places), ENOMEM);
-	vd_queue_start(&d, 0);
-	vd_queue_start(&d, 1);
+	kt_errno(set_places(d.dev.fd, places[0]), ENOMEM);
+	for (i = 0; i < 2; i++)
+		vd_queue_start(&d, i);
 	vd_alive(&d);
+	for (i = 0; i < 2; i++)
+		vd_queue_stop(&d, i);
+
+	/* With room for one page there can be the next one only if the last is given back. */
+	before = vg_locked();
+	with = before + VG_PAGE / 1024;
+	vg_limit_locked(1024ull * with);
+	for (i = 0; i < 8; i++) {
+		kt_sys(set_places(d.dev.fd, places[i % 2]));
+		kt_check(vg_locked() == with, "time %u: %lu KiB are locked instead of %lu", i,
+			 vg_locked(), with);
+	}
+	/* Where that fails, and where there are to be none. */
+	for (i = 0; i < 3; i++) {
+		kt_errno(set_places(d.dev.fd, (void *)8), EFAULT);
+		kt_check(vg_locked() == before, "%lu KiB are locked by an error", vg_locked());
+		kt_sys(set_places(d.dev.fd, places[0]));
+		kt_sys(set_places(d.dev.fd, NULL));
+		kt_check(vg_locked() == before, "%lu KiB are locked for none", vg_locked());
+		kt_sys(set_places(d.dev.fd, places[0]));
+	}
+	/* The device closed; given up by its owner; and closed without one. */
+	reopen(&d, places[1]);
+	kt_check(vg_locked() == with, "%lu KiB are locked by the next device", vg_locked());
+	kt_sys(ioctl(d.dev.fd, VHOST_RESET_OWNER));
+	kt_check(vg_locked() == before, "%lu KiB are locked after a reset", vg_locked());
+	reopen(&d, places[0]);
+	kt_check(vg_locked() == with, "%lu KiB are locked again", vg_locked());
+	close(d.dev.fd);
+	kt_check(vg_locked() == before, "%lu KiB are locked at the end", vg_locked());
 }
 
 static const struct kt_case cases[] = {
@@ -310,7 +340,7 @@ static const struct kt_case cases[] = {
 	{ "a broken queue says that it is", broken, 0 },
 	{ "what cannot be a place is refused", refused, 0, 0, VG_ON_ONCE },
 	{ "memory that is taken away harms nobody", taken_away, 0, 0, VG_ON_ONCE },
-	{ "the page is charged", limited, 0, 0, VG_ON_ONCE },
+	{ "the page is charged, and given back", limited, 0, 0, VG_ON_ONCE },
 };
 
 int main(int argc, char **argv)
