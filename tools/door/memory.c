@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping the guest's memory.
+ * Mapping what comes as descriptors: the guest's memory, the dirty log, the in-flight region.
  *
  * DOC: Theory of Operation
  *
- * The door never reads or writes what is mapped here, but for an index of a ring (ring.c), and
- * that through the kernel. It lends the kernel the addresses, and the kernel copies with its fault
- * handling: a front end that truncates its file afterwards gets its own rings broken, and nobody
- * here a SIGBUS.
+ * The door never writes what is mapped here, and reads of it a ring's used index (ring.c), and the
+ * mark and the places of an in-flight region (inflight.c), each by a system call that reports
+ * memory that is not there. It lends the kernel the addresses, and the kernel copies with its fault
+ * handling or has pinned the pages: a front end that truncates its file afterwards harms its own
+ * rings and requests, and nobody here gets a SIGBUS.
  *
  * Sizes and offsets are the front end's words. They are checked for running over the end of all
- * numbers, for overlap, and against the size of the file. How much can be mapped in all is bounded
- * by the address space; nothing is reserved or touched by mapping it.
+ * numbers, against the size of the file where it has one, and regions of memory for overlap. How
+ * many regions there can be is bounded by the kernel's table, and how much can be mapped in all by
+ * the address space; nothing is reserved or touched by mapping it.
  *
- * A file of huge pages can be mapped, and unmapped, in whole huge pages only; so a mapping may
- * begin before the piece that was asked for and end after it. The kernel's table has the piece.
+ * A file can be mapped in whole pages only, and one of huge pages in whole huge pages, which the
+ * offset that a front end gives need not be a multiple of; so a mapping may begin before the piece
+ * that was asked for and end after it. What the kernel is told of is the piece.
  */
 #include <errno.h>
 #include <limits.h>
@@ -28,10 +31,10 @@
 
 #include "memory.h"
 
-/* x86 has none larger; others are refused rather than shifted out of range. */
+/* Linux has none larger on any machine; a file system that says so is not believed. */
 #define PAGE_MAX (1ULL << 34)
 
-/* The size that a mapping of the file has to be a multiple of. */
+/* What the place and the size of a mapping of the file have to be multiples of. */
 static enum status file_page_size(int fd, uint64_t *page, struct failure *why)
 {
 	struct statfs fs;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The guest's memory and the dirty log, mapped from what the front end sends. */
+/* What descriptors bring, mapped: the guest's memory, the dirty log, the in-flight region. */
 #ifndef SHUNT_DOOR_MEMORY_H
 #define SHUNT_DOOR_MEMORY_H
 
@@ -15,7 +15,7 @@
  * struct mapping - a piece of a file in this process's address space
  * @start: where it begins, NULL for none
  * @length: bytes, whole pages of the file's page size
- * @host: where in it the byte is that was asked for
+ * @host: address here of the first byte that was asked for
  */
 struct mapping {
 	void *start;
