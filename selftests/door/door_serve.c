@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "door/jail.h"
@@ -40,6 +41,7 @@ static void say(const struct failure *what)
 /* What kind of server start() makes. */
 #define JAILED 1u
 #define DISK   2u
+#define BUSY   4u /* which somebody else has */
 
 /* A server in a child. @said: if there, what it says goes there. */
 static pid_t start(const struct door_socket *socket, unsigned int kind, int said)
@@ -54,6 +56,7 @@ static pid_t start(const struct door_socket *socket, unsigned int kind, int said
 		front_make_disk(&front, 1);
 	else
 		front_make(&front, 1);
+	front.fake.foreign = kind & BUSY;
 	if (said >= 0)
 		dup2(said, 2);
 	if (signals_prepare(&why))
@@ -379,11 +382,35 @@ static void gives_the_socket_away(long arg)
 	remove_path();
 }
 
+/* Say all that ring 0 needs to run, with memory at USER_BASE, and features @more. */
+static void run_ring(int fd, uint64_t protocol, uint64_t more, int memory, int event)
+{
+	const uint64_t features =
+		1ull << VIRTIO_F_VERSION_1 | 1ull << VU_F_PROTOCOL_FEATURES | more;
+	union vu_body body = { 0 };
+
+	tell(fd, VU_SET_PROTOCOL_FEATURES, &protocol, 8, -1);
+	tell(fd, VU_SET_OWNER, NULL, 0, -1);
+	tell(fd, VU_SET_FEATURES, &features, 8, -1);
+	body.table.count = 1;
+	body.table.regions[0] = (struct vu_region){ 0, 1 << 20, USER_BASE, 0 };
+	tell(fd, VU_SET_MEM_TABLE, &body, VU_TABLE_HEAD + 32, memory);
+	body.state = (struct vhost_vring_state){ 0, 256 };
+	tell(fd, VU_SET_VRING_NUM, &body, 8, -1);
+	body.addr = (struct vhost_vring_addr){ .desc_user_addr = USER_BASE,
+					       .avail_user_addr = USER_BASE + 0x4000,
+					       .used_user_addr = USER_BASE + 0x8000 };
+	tell(fd, VU_SET_VRING_ADDR, &body, sizeof(body.addr), -1);
+	body.u64 = 0;
+	tell(fd, VU_SET_VRING_CALL, &body, 8, event);
+	tell(fd, VU_SET_VRING_KICK, &body, 8, event);
+	body.state = (struct vhost_vring_state){ 0, 1 };
+	tell(fd, VU_SET_VRING_ENABLE, &body, 8, -1);
+}
+
 /* All that a front end makes the door do, can be done in the jail. */
 static void works_in_the_jail(long arg)
 {
-	uint64_t features = 1ull << VU_F_PROTOCOL_FEATURES | 1ull << VHOST_F_LOG_ALL |
-			    1ull << VIRTIO_F_VERSION_1;
 	union vu_body body = { 0 };
 	struct front as = { 0 };
 	pid_t pid;
@@ -397,27 +424,10 @@ static void works_in_the_jail(long arg)
 		int event = kt_sys(eventfd(0, EFD_CLOEXEC));
 
 		kt_check(answers(fd), "no answer");
-		body.u64 = door_net_backend.protocol;
-		tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
-		tell(fd, VU_SET_OWNER, NULL, 0, -1);
-		tell(fd, VU_SET_FEATURES, &features, 8, -1);
-		body.table.count = 1;
-		body.table.regions[0] = (struct vu_region){ 0, 1 << 20, USER_BASE, 0 };
-		tell(fd, VU_SET_MEM_TABLE, &body, VU_TABLE_HEAD + 32, memory);
+		run_ring(fd, door_net_backend.protocol, 1ull << VHOST_F_LOG_ALL, memory, event);
 		body.one.region = (struct vu_region){ 1 << 20, 1 << 20, USER_BASE + (1 << 20), 0 };
 		tell(fd, VU_ADD_MEM_REG, &body, sizeof(body.one), memory);
 		tell(fd, VU_REM_MEM_REG, &body, sizeof(body.one), -1);
-		body.state = (struct vhost_vring_state){ 0, 256 };
-		tell(fd, VU_SET_VRING_NUM, &body, 8, -1);
-		body.addr = (struct vhost_vring_addr){ .desc_user_addr = USER_BASE,
-						       .avail_user_addr = USER_BASE + 0x4000,
-						       .used_user_addr = USER_BASE + 0x8000 };
-		tell(fd, VU_SET_VRING_ADDR, &body, sizeof(body.addr), -1);
-		body.u64 = 0;
-		tell(fd, VU_SET_VRING_CALL, &body, 8, event);
-		tell(fd, VU_SET_VRING_KICK, &body, 8, event);
-		body.state = (struct vhost_vring_state){ 0, 1 };
-		tell(fd, VU_SET_VRING_ENABLE, &body, 8, -1);
 		body.log.size = 4096;
 		body.log.offset = 0;
 		tell(fd, VU_SET_LOG_BASE, &body, sizeof(body.log), memory);
@@ -546,6 +556,43 @@ static void wakes_up_for_a_change(long arg)
 	remove_path();
 }
 
+static uint64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A disk that others have for a moment is nothing to talk about, however busy the front end. */
+static void waits_by_the_clock(long arg)
+{
+	int memory = front_file(1 << 20), event = kt_sys(eventfd(0, EFD_CLOEXEC)), said[2], fd;
+	struct pollfd line;
+	char text[256] = "";
+	uint64_t begin;
+	pid_t pid;
+
+	(void)arg;
+	kt_sys(pipe(said));
+	pid = serve_path(DISK | BUSY, said[1]);
+	fd = connect_path();
+	begin = milliseconds();
+	run_ring(fd, door_blk_backend.protocol, 0, memory, event);
+	for (unsigned int i = 0; i < 100; i++)
+		kt_check(answers(fd), "no answer");
+	line = (struct pollfd){ .fd = said[0], .events = POLLIN };
+	kt_check(poll(&line, 1, 20000) == 1 && read(said[0], text, sizeof(text) - 1) > 0 &&
+			 strstr(text, "another process has the disk"),
+		 "said \"%s\"", text);
+	kt_check(milliseconds() - begin >= 900, "after %llu ms",
+		 (unsigned long long)(milliseconds() - begin));
+	close(event);
+	close(memory);
+	ends_well(pid);
+	remove_path();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct kt_case cases[] = {
@@ -570,6 +617,7 @@ int main(int argc, char **argv)
 		{ .name = "serves a disk in the jail", .run = serves_a_disk_in_the_jail },
 		{ .name = "refuses its own end as channel", .run = refuses_its_own_end_as_channel },
 		{ .name = "wakes up for a change", .run = wakes_up_for_a_change },
+		{ .name = "waits for a disk by the clock", .run = waits_by_the_clock },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -32,7 +32,7 @@
 
 #define BIT(n) (1ULL << (n))
 
-/* Failures to get the lock until that is said: programs such as udev have it for a moment. */
+/* Rounds without the lock until that is said: programs such as udev have it for a moment. */
 #define TELL_AFTER 20
 
 static int device(const struct door *door, unsigned long request, void *argument)
@@ -63,11 +63,17 @@ static enum status blk_ready(struct door *door, bool *is, struct failure *why)
 		blk->claimed = !door->kernel->lock(door->kernel->self, blk->disk,
 						   blk->read_only ? LOCK_SH : LOCK_EX);
 	*is = blk->claimed;
-	if (blk->claimed)
+	if (blk->claimed) {
 		blk->tries = 0;
-	else if (errno != EWOULDBLOCK)
+		return ST_OK;
+	}
+	if (errno != EWOULDBLOCK)
 		return failed(why, ST_SYSTEM, "flock: %s", strerror(errno));
-	else if (++blk->tries == TELL_AFTER)
+	/* However many rings wait for it, and messages come meanwhile. */
+	if (blk->round == door->rounds)
+		return ST_OK;
+	blk->round = door->rounds;
+	if (++blk->tries == TELL_AFTER)
 		failed(why, ST_DISK_BUSY, "another process has the disk: waiting for it");
 	return ST_OK;
 }
@@ -115,6 +121,7 @@ static enum status blk_released(struct door *door, struct failure *why)
 
 	(void)why;
 	blk->running = 0;
+	blk->round = 0;
 	blk->tries = 0;
 	let_go(door);
 	return ST_OK;

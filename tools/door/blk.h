@@ -13,13 +13,15 @@
  * The rest is the door's.
  *
  * @claimed: it has the lock on @disk
- * @tries: how often it has not got it since
+ * @round: of struct door, in which it was last found with somebody else
+ * @tries: in how many rounds it was since it had it
  * @running: rings that run
  */
 struct door_blk {
 	int disk;
 	bool read_only;
 	bool claimed;
+	unsigned int round;
 	unsigned int tries;
 	unsigned int running;
 };

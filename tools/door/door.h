@@ -93,6 +93,7 @@ struct shunt_place;
  * @log_fd: the eventfd that says that it was written to, or -1
  * @channel: the socket for what the back end asks, or -1; written to only
  * @waiting: a ring would run, but the back end is not ready: door_retry()
+ * @rounds: of door_retry()
  * @kernel_acked: what the vhost devices have been told to do
  * @rings: the rings
  */
@@ -123,6 +124,7 @@ struct door {
 	int log_fd;
 	int channel;
 	bool waiting;
+	unsigned int rounds;
 	uint64_t kernel_acked;
 	struct door_ring rings[DOOR_RINGS_MAX];
 };

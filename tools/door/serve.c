@@ -32,6 +32,7 @@
 
 /* How often a door that waits is looked after. */
 #define RETRY_NS 50000000
+#define NS_PER_S 1000000000
 
 static volatile sig_atomic_t ending;
 
@@ -206,12 +207,31 @@ static bool is_own_end(int fd)
 	return send(fd, "", 0, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EPIPE;
 }
 
+/* Whether it is time to look after a door that waits; messages do not hasten that. */
+static bool is_due(struct timespec *next)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (now.tv_sec < next->tv_sec ||
+	    (now.tv_sec == next->tv_sec && now.tv_nsec < next->tv_nsec))
+		return false;
+	*next = now;
+	next->tv_nsec += RETRY_NS;
+	if (next->tv_nsec >= NS_PER_S) {
+		next->tv_nsec -= NS_PER_S;
+		next->tv_sec++;
+	}
+	return true;
+}
+
 /* One connection, to its end. ST_OK: it was ended by the peer, or by a signal. */
 static enum status connection(struct door *door, int fd, void (*say)(const struct failure *what),
 			      struct failure *why)
 {
 	struct vu_message message;
 	enum status status = ST_OK;
+	struct timespec retry = { 0 };
 	bool over = false, event;
 
 	message_init(&message);
@@ -221,7 +241,7 @@ static enum status connection(struct door *door, int fd, void (*say)(const struc
 
 		if (event)
 			door_event(door);
-		if (door->waiting) {
+		if (door->waiting && is_due(&retry)) {
 			status = door_retry(door, &refused);
 			if (status) {
 				*why = refused;

@@ -147,6 +147,7 @@ static void forget_connection(struct door *door)
 	door->owned = false;
 	door->status = 0;
 	door->waiting = false;
+	door->rounds = 0;
 	door->kernel_acked = 0;
 }
 
@@ -230,6 +231,7 @@ enum status door_retry(struct door *door, struct failure *why)
 
 	why->status = ST_OK;
 	door->waiting = false;
+	door->rounds++;
 	for (unsigned int i = 0; !status && i < door->ring_count; i++)
 		status = ring_update(door, i, why);
 	return status;
