@@ -304,14 +304,12 @@ static void tells_where_a_ring_waits(long how)
 	if (how & 1)
 		front_number(&front, VU_SET_STATUS, 0);
 	kt_check(ask_base(&base) && base == place, "told %#x: %s", base, front.why.text);
-	/* What is in a region that is new is the front end's word. */
 	close(fd);
+	/* Of what is not in a region that is new, the front end knows. */
 	if (!(how & 2)) {
-		fd = new_region(1, &places);
-		kt_check(!set_region(fd, 1, 4096, 0), "%s", front.why.text);
+		close(new_region(1, &places));
 		start_at(fresh + 7);
 		kt_check(ask_base(&base) && base == fresh + 7, "told %#x", base);
-		close(fd);
 	}
 	front_end(&front);
 }

@@ -14,103 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "door/jail.h"
-#include "door/serve.h"
 #include "front.h"
 #include "ktap.h"
-
-static struct front front;
-static char dir[] = "/tmp/door_serve.XXXXXX";
-static char path[64];
-
-static void say(const struct failure *what)
-{
-	fprintf(stderr, "# server: %s\n", what->text);
-}
-
-/* What kind of server start() makes. */
-#define JAILED 1u
-#define DISK   2u
-#define BUSY   4u /* which somebody else has */
-
-/* A server in a child. @said: if there, what it says goes there. */
-static pid_t start(const struct door_socket *socket, unsigned int kind, int said)
-{
-	pid_t pid = kt_sys(fork());
-	struct failure why;
-
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (kind & DISK)
-		front_make_disk(&front, 1);
-	else
-		front_make(&front, 1);
-	front.fake.foreign = kind & BUSY;
-	if (said >= 0)
-		dup2(said, 2);
-	if (signals_prepare(&why))
-		_exit(9);
-	if (kind & JAILED) {
-		const struct jail jail = { 65534, 65534, NULL, 0, front.door.event, kind & DISK };
-
-		if (jail_enter(&jail, &why)) {
-			fprintf(stderr, "# %s\n", why.text);
-			_exit(8);
-		}
-	}
-	if (serve(&front.door, socket, say, &why)) {
-		say(&why);
-		_exit(7);
-	}
-	door_end(&front.door);
-	_exit(fake_is_new(&front.fake) ? 0 : 6);
-}
-
-static void make_path(const char *name)
-{
-	kt_check(mkdtemp(dir), "mkdtemp: %m");
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-}
-
-static void remove_path(void)
-{
-	unlink(path);
-	rmdir(dir);
-}
-
-static pid_t serve_path(unsigned int kind, int said)
-{
-	struct door_socket socket;
-	struct failure why;
-	pid_t pid;
-
-	make_path("socket");
-	kt_check(!socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &socket, &why), "%s", why.text);
-	pid = start(&socket, kind, said);
-	close(socket.fd);
-	return pid;
-}
-
-static int connect_path(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = kt_sys(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-
-	strcpy(address.sun_path, path);
-	kt_sys(connect(fd, (struct sockaddr *)&address, sizeof(address)));
-	return fd;
-}
+#include "server.h"
 
 static void tell(int fd, uint32_t request, const void *body, uint32_t size, int with)
 {
@@ -147,27 +62,27 @@ static void ends_well(pid_t pid)
 
 static void comes_and_goes(long arg)
 {
-	pid_t pid = serve_path(0, -1);
+	pid_t pid = server_at_path(0, -1);
 
 	(void)arg;
 	for (unsigned int i = 0; i < 5; i++) {
-		int fd = connect_path();
+		int fd = server_connect();
 
 		kt_check(answers(fd), "no answer at connection %u", i);
 		close(fd);
 	}
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 static void waits_for_its_turn(long arg)
 {
-	pid_t pid = serve_path(0, -1);
-	int first = connect_path(), second;
+	pid_t pid = server_at_path(0, -1);
+	int first = server_connect(), second;
 
 	(void)arg;
 	kt_check(answers(first), "no answer");
-	second = connect_path();
+	second = server_connect();
 	tell(second, VU_GET_FEATURES, NULL, 0, -1);
 	kt_check(answers(first), "no answer to the first");
 	kt_check(recv(second, &(char){ 0 }, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN,
@@ -175,7 +90,7 @@ static void waits_for_its_turn(long arg)
 	close(first);
 	kt_check(comes(second), "the second is not served");
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 static void says_why_a_connection_ended(long arg)
@@ -186,17 +101,17 @@ static void says_why_a_connection_ended(long arg)
 
 	(void)arg;
 	kt_sys(pipe(said));
-	pid = serve_path(0, said[1]);
-	fd = connect_path();
+	pid = server_at_path(0, said[1]);
+	fd = server_connect();
 	tell(fd, 99, NULL, 0, -1);
 	kt_check(comes(fd) && !recv(fd, text, 1, 0), "the connection goes on");
 	kt_check(comes(said[0]) && read(said[0], text, sizeof(text) - 1) > 0, "nothing was said");
 	kt_check(strstr(text, "request 99 is unknown"), "%s", text);
 	close(fd);
-	fd = connect_path();
+	fd = server_connect();
 	kt_check(answers(fd), "the next one is not served");
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 static void says_no_more_than_a_log_can_take(long arg)
@@ -210,9 +125,9 @@ static void says_no_more_than_a_log_can_take(long arg)
 	(void)arg;
 	kt_sys(pipe(said));
 	kt_sys(fcntl(said[0], F_SETFL, O_NONBLOCK));
-	pid = serve_path(0, said[1]);
+	pid = server_at_path(0, said[1]);
 	for (unsigned int i = 0; i < 300; i++) {
-		int fd = connect_path();
+		int fd = server_connect();
 
 		tell(fd, 99, NULL, 0, -1);
 		kt_check(comes(fd), "the connection goes on");
@@ -223,14 +138,14 @@ static void says_no_more_than_a_log_can_take(long arg)
 			lines += text[i] == '\n';
 	kt_check(lines >= 20 && lines < 100, "%u lines", lines);
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 static void ends_at_once_by_a_signal(long number)
 {
 	struct vu_header half = { VU_SET_FEATURES, VU_VERSION, 8 };
-	pid_t pid = serve_path(0, -1);
-	int fd = connect_path(), status;
+	pid_t pid = server_at_path(0, -1);
+	int fd = server_connect(), status;
 
 	kt_check(answers(fd), "no answer");
 	/* In the middle of a message. */
@@ -240,14 +155,14 @@ static void ends_at_once_by_a_signal(long number)
 	kt_check(comes(fd), "still there");
 	kt_sys(waitpid(pid, &status, 0));
 	kt_check(WIFEXITED(status) && !WEXITSTATUS(status), "status %#x", status);
-	remove_path();
+	server_remove_path();
 }
 
 /* Where there is always something to be read, poll() does not wait, and lets no signal in. */
 static void ends_under_a_flood(long arg)
 {
-	pid_t pid = serve_path(0, -1), sender;
-	int fd = connect_path();
+	pid_t pid = server_at_path(0, -1), sender;
+	int fd = server_connect();
 
 	(void)arg;
 	kt_check(answers(fd), "no answer");
@@ -264,7 +179,7 @@ static void ends_under_a_flood(long arg)
 	ends_well(pid);
 	kt_sys(waitpid(sender, NULL, 0));
 	close(fd);
-	remove_path();
+	server_remove_path();
 }
 
 /* The last descriptor of a connection with SO_LINGER: its close() waits for who does not read. */
@@ -283,7 +198,7 @@ static int lingering(int *reader)
 	kt_sys(connect(fd, (struct sockaddr *)&address, size));
 	*reader = kt_sys(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
 	kt_sys(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	while (send(fd, path, sizeof(path), MSG_DONTWAIT) > 0)
+	while (send(fd, server_path, sizeof(server_path), MSG_DONTWAIT) > 0)
 		;
 	close(listener);
 	return fd;
@@ -291,8 +206,8 @@ static int lingering(int *reader)
 
 static void ends_while_it_hangs(long arg)
 {
-	pid_t pid = serve_path(0, -1);
-	int fd = connect_path(), reader, last = lingering(&reader);
+	pid_t pid = server_at_path(0, -1);
+	int fd = server_connect(), reader, last = lingering(&reader);
 	uint64_t ring = 0;
 
 	(void)arg;
@@ -306,7 +221,7 @@ static void ends_while_it_hangs(long arg)
 	ends_well(pid);
 	close(reader);
 	close(fd);
-	remove_path();
+	server_remove_path();
 }
 
 static void takes_an_inherited_socket(long arg)
@@ -319,7 +234,7 @@ static void takes_an_inherited_socket(long arg)
 	(void)arg;
 	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	kt_check(!socket_take(pair[1], &socket, &why) && !socket.listening, "%s", why.text);
-	pid = start(&socket, 0, -1);
+	pid = server_start(&socket, 0, -1);
 	close(pair[1]);
 	kt_check(answers(pair[0]), "no answer");
 	/* The end of this one is the end. The child holds its own end open, not ours. */
@@ -341,26 +256,28 @@ static void replaces_dead_sockets_only(long arg)
 	struct stat st;
 
 	(void)arg;
-	make_path("socket");
-	kt_check(!socket_make(path, (uid_t)-1, (gid_t)-1, 0640, &first, &why), "%s", why.text);
-	kt_sys(stat(path, &st));
+	server_make_path("socket");
+	kt_check(!socket_make(server_path, (uid_t)-1, (gid_t)-1, 0640, &first, &why), "%s",
+		 why.text);
+	kt_sys(stat(server_path, &st));
 	kt_check((st.st_mode & 0777) == 0640, "mode %o", st.st_mode);
-	kt_check(socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
+	kt_check(socket_make(server_path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
 		 "a live one was replaced");
 	close(first.fd);
-	kt_check(!socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &second, &why), "%s", why.text);
+	kt_check(!socket_make(server_path, (uid_t)-1, (gid_t)-1, 0600, &second, &why), "%s",
+		 why.text);
 	close(second.fd);
-	unlink(path);
-	close(kt_sys(open(path, O_CREAT | O_WRONLY, 0600)));
-	kt_check(socket_make(path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
+	unlink(server_path);
+	close(kt_sys(open(server_path, O_CREAT | O_WRONLY, 0600)));
+	kt_check(socket_make(server_path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
 		 "a file was replaced");
-	kt_sys(stat(path, &st));
+	kt_sys(stat(server_path, &st));
 	kt_check(S_ISREG(st.st_mode), "the file is gone");
 	memset(long_path, 'x', sizeof(long_path) - 1);
 	long_path[sizeof(long_path) - 1] = '\0';
 	kt_check(socket_make(long_path, (uid_t)-1, (gid_t)-1, 0600, &second, &why) == ST_SOCKET,
 		 "a path that is too long");
-	remove_path();
+	server_remove_path();
 }
 
 /* The owner of the socket's file can be somebody else, who may connect then. */
@@ -373,13 +290,13 @@ static void gives_the_socket_away(long arg)
 	(void)arg;
 	if (geteuid())
 		kt_skip("giving files away takes root");
-	make_path("socket");
-	kt_check(!socket_make(path, 65534, 65533, 0600, &made, &why), "%s", why.text);
-	kt_sys(stat(path, &st));
+	server_make_path("socket");
+	kt_check(!socket_make(server_path, 65534, 65533, 0600, &made, &why), "%s", why.text);
+	kt_sys(stat(server_path, &st));
 	kt_check(S_ISSOCK(st.st_mode) && st.st_uid == 65534 && st.st_gid == 65533,
 		 "mode %o, owner %u, group %u", st.st_mode, st.st_uid, st.st_gid);
 	close(made.fd);
-	remove_path();
+	server_remove_path();
 }
 
 /* Say all that ring 0 needs to run, with memory at USER_BASE, and features @more. */
@@ -418,9 +335,9 @@ static void works_in_the_jail(long arg)
 	(void)arg;
 	if (geteuid())
 		kt_skip("needs root, to become somebody else");
-	pid = serve_path(JAILED, -1);
+	pid = server_at_path(SERVER_JAILED, -1);
 	for (unsigned int round = 0; round < 2; round++) {
-		int fd = as.mine = connect_path(), memory = front_file(1 << 20);
+		int fd = as.mine = server_connect(), memory = front_file(1 << 20);
 		int event = kt_sys(eventfd(0, EFD_CLOEXEC));
 
 		kt_check(answers(fd), "no answer");
@@ -444,7 +361,7 @@ static void works_in_the_jail(long arg)
 		close(event);
 	}
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 /* The one eventfd that a server has while no ring has any, taken from it. */
@@ -477,8 +394,8 @@ static void serves_a_disk_in_the_jail(long arg)
 	(void)arg;
 	if (geteuid())
 		kt_skip("needs root, to become somebody else");
-	pid = serve_path(JAILED | DISK, -1);
-	fd = as.mine = connect_path();
+	pid = server_at_path(SERVER_JAILED | SERVER_DISK, -1);
+	fd = as.mine = server_connect();
 	kt_check(answers(fd), "no answer");
 	body.u64 = door_blk_backend.protocol;
 	tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
@@ -501,10 +418,10 @@ static void serves_a_disk_in_the_jail(long arg)
 	kt_check(answers(fd), "the connection ended");
 	close(fd);
 	kt_check(comes(pair[0]) && !recv(pair[0], &body, 1, 0), "the channel is kept");
-	fd = connect_path();
+	fd = server_connect();
 	kt_check(answers(fd), "the next one is not served");
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 /* That connection would never end, and no other one would be served. */
@@ -517,17 +434,17 @@ static void refuses_its_own_end_as_channel(long arg)
 
 	(void)arg;
 	kt_sys(pipe(said));
-	pid = serve_path(DISK, said[1]);
-	fd = connect_path();
+	pid = server_at_path(SERVER_DISK, said[1]);
+	fd = server_connect();
 	tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
 	tell(fd, VU_SET_BACKEND_REQ_FD, NULL, 0, fd);
 	close(fd);
 	kt_check(comes(said[0]) && read(said[0], text, sizeof(text) - 1) > 0, "nothing was said");
 	kt_check(strstr(text, "is this connection itself"), "%s", text);
-	fd = connect_path();
+	fd = server_connect();
 	kt_check(answers(fd), "the next one is not served");
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 /* What the kernel says through the eventfd reaches a front end that says nothing. */
@@ -540,8 +457,8 @@ static void wakes_up_for_a_change(long arg)
 	pid_t pid;
 
 	(void)arg;
-	pid = serve_path(DISK, -1);
-	fd = connect_path();
+	pid = server_at_path(SERVER_DISK, -1);
+	fd = server_connect();
 	tell(fd, VU_SET_PROTOCOL_FEATURES, &body, 8, -1);
 	kt_sys(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
 	tell(fd, VU_SET_BACKEND_REQ_FD, NULL, 0, pair[1]);
@@ -553,7 +470,7 @@ static void wakes_up_for_a_change(long arg)
 		 "it was not told");
 	close(event);
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 static uint64_t milliseconds(void)
@@ -575,8 +492,8 @@ static void waits_by_the_clock(long arg)
 
 	(void)arg;
 	kt_sys(pipe(said));
-	pid = serve_path(DISK | BUSY, said[1]);
-	fd = connect_path();
+	pid = server_at_path(SERVER_DISK | SERVER_BUSY, said[1]);
+	fd = server_connect();
 	begin = milliseconds();
 	run_ring(fd, door_blk_backend.protocol, 0, memory, event);
 	for (unsigned int i = 0; i < 100; i++)
@@ -590,7 +507,7 @@ static void waits_by_the_clock(long arg)
 	close(event);
 	close(memory);
 	ends_well(pid);
-	remove_path();
+	server_remove_path();
 }
 
 int main(int argc, char **argv)
