@@ -32,9 +32,6 @@
 
 #define BIT(n) (1ULL << (n))
 
-/* Rounds without the lock until that is said: programs such as udev have it for a moment. */
-#define TELL_AFTER 20
-
 static int device(const struct door *door, unsigned long request, void *argument)
 {
 	return door->kernel->control(door->kernel->self, door->files[0], request, argument);
@@ -64,6 +61,7 @@ static enum status blk_ready(struct door *door, bool *is, struct failure *why)
 						   blk->read_only ? LOCK_SH : LOCK_EX);
 	*is = blk->claimed;
 	if (blk->claimed) {
+		blk->round = 0;
 		blk->tries = 0;
 		return ST_OK;
 	}
@@ -73,7 +71,7 @@ static enum status blk_ready(struct door *door, bool *is, struct failure *why)
 	if (blk->round == door->rounds)
 		return ST_OK;
 	blk->round = door->rounds;
-	if (++blk->tries == TELL_AFTER)
+	if (++blk->tries == DOOR_TELL_AFTER)
 		failed(why, ST_DISK_BUSY, "another process has the disk: waiting for it");
 	return ST_OK;
 }

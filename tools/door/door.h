@@ -23,6 +23,12 @@
 #define DOOR_RINGS_MAX 256
 
 /**
+ * DOOR_TELL_AFTER - rounds of door_retry() until it is said what is waited for, since programs such
+ * as udev have a disk for a moment
+ */
+#define DOOR_TELL_AFTER 20
+
+/**
  * DOOR_RING_SIZE_MAX - descriptors that a ring can have
  */
 #define DOOR_RING_SIZE_MAX 32768
@@ -93,7 +99,7 @@ struct shunt_place;
  * @log_fd: the eventfd that says that it was written to, or -1
  * @channel: the socket for what the back end asks, or -1; written to only
  * @waiting: a ring would run, but the back end is not ready: door_retry()
- * @rounds: of door_retry()
+ * @rounds: of door_retry(), since something waits
  * @kernel_acked: what the vhost devices have been told to do
  * @rings: the rings
  */

@@ -207,6 +207,9 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 	/* Who only reads a disk has not got it alone: another device may still drain. */
 	if (state == SHUNT_PLACE_RUNNING) {
 		door->waiting = true;
+		if (door->rounds == DOOR_TELL_AFTER)
+			failed(why, ST_DISK_BUSY, "another device has ring %u: waiting for it",
+			       ring);
 		return ST_OK;
 	}
 	if (state == SHUNT_PLACE_BROKEN) {

@@ -234,6 +234,8 @@ enum status door_retry(struct door *door, struct failure *why)
 	door->rounds++;
 	for (unsigned int i = 0; !status && i < door->ring_count; i++)
 		status = ring_update(door, i, why);
+	if (!door->waiting)
+		door->rounds = 0;
 	return status;
 }
 
