@@ -243,6 +243,46 @@ void front_running(struct front *front, unsigned int pairs, uint64_t without)
 	}
 }
 
+int front_get_region(struct front *front, unsigned int rings, uint32_t size, union vu_body *body)
+{
+	char control[CMSG_SPACE(2 * sizeof(int))];
+	struct vu_header head;
+	struct iovec parts[] = { { &head, sizeof(head) }, { body, sizeof(*body) } };
+	struct msghdr header = { .msg_iov = parts,
+				 .msg_iovlen = 2,
+				 .msg_control = control,
+				 .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	int fd;
+
+	*body = (union vu_body){ .inflight = { .num_queues = (uint16_t)rings, .queue_size = 128 } };
+	front_tell(front, VU_GET_INFLIGHT_FD, body, size, -1);
+	kt_check(recvmsg(front->mine, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) ==
+				 (ssize_t)(sizeof(head) + size) &&
+			 head.size == size,
+		 "a reply of another size");
+	c = CMSG_FIRSTHDR(&header);
+	if (!c)
+		return -1;
+	kt_check(c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(fd)),
+		 "not one descriptor");
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+enum status front_set_region(struct front *front, int fd, unsigned int rings, uint64_t size,
+			     uint64_t offset)
+{
+	const union vu_body body = { .inflight = { .mmap_size = size,
+						   .mmap_offset = offset,
+						   .num_queues = (uint16_t)rings,
+						   .queue_size = 128 } };
+
+	front_send(front, VU_SET_INFLIGHT_FD, VU_VERSION, &body, sizeof(body.inflight), &fd,
+		   fd >= 0);
+	return front_step(front);
+}
+
 unsigned int front_open_files(void)
 {
 	unsigned int count = 0;

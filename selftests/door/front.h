@@ -88,6 +88,13 @@ void front_start(struct front *front, unsigned int ring, unsigned int num, unsig
 /* A device of @pairs, memory of two regions, all rings enabled and started. */
 void front_running(struct front *front, unsigned int pairs, uint64_t without);
 
+/* GET_INFLIGHT_FD: the descriptor, or -1 if none came; the reply of @size bytes in @body. */
+int front_get_region(struct front *front, unsigned int rings, uint32_t size, union vu_body *body);
+
+/* SET_INFLIGHT_FD; what became of it. */
+enum status front_set_region(struct front *front, int fd, unsigned int rings, uint64_t size,
+			     uint64_t offset);
+
 /* How many descriptors this process has, and some that do not change. */
 unsigned int front_open_files(void);
 
