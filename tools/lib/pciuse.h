@@ -70,6 +70,16 @@ enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *pa
 			   struct failure *why);
 
 /**
+ * pci_disk_used() - the part of pci_parts_used() that is about one disk
+ * @sysfs: where
+ * @disk: its name
+ * @why: filled in unless ST_OK
+ *
+ * Return: ST_OK, ST_PCI_BOOT, ST_PCI_MOUNTED, ST_PCI_SWAP, ST_PCI_ARRAY or ST_SYSTEM.
+ */
+enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct failure *why);
+
+/**
  * struct pci_claim - disks that nobody else can begin to use
  * @fds: a descriptor for each, owned
  * @count: how many

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whether the host uses a disk.
+ *
+ * From a disk it goes on, by its partitions and by whoever holds them ('holders': md, device
+ * mapper, bcache), to all block devices that are made of it. These are compared with what is
+ * mounted and swapped to. Who else has a disk exclusively, such as a file system that is mounted
+ * in another mount namespace only, shows when it is opened exclusively here, which also keeps it
+ * from being used until its driver is gone. That is done by who takes a device away, not by who
+ * merely looks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "pciuse.h"
+
+/* Of mounts and swaps: a line that is longer is cut off, which its first fields are not in. */
+#define LINE_BYTES 8192
+
+/**
+ * struct stack - a disk, and all block devices that are made of it
+ * @sysfs: where
+ * @names: theirs, the disk first
+ * @holder: the first that is not the disk or a partition of it; empty: there is none
+ * @broken: memory ran out
+ */
+struct stack {
+	const struct sysfs *sysfs;
+	struct names names;
+	char holder[SYSFS_NAME_MAX];
+	bool broken;
+};
+
+static void stack_add(struct stack *stack, const char *name);
+
+static bool stack_holder(void *self, const char *path, const char *name)
+{
+	struct stack *stack = self;
+
+	(void)path;
+	if (!stack->holder[0])
+		snprintf(stack->holder, sizeof(stack->holder), "%s", name);
+	stack_add(stack, name);
+	return !stack->broken;
+}
+
+static bool stack_partition(void *self, const char *path, const char *name)
+{
+	char file[SYSFS_PATH_MAX];
+	struct stack *stack = self;
+
+	sysfs_path(file, "%s/%s/partition", path, name);
+	if (sysfs_exists(stack->sysfs, file))
+		stack_add(stack, name);
+	return !stack->broken;
+}
+
+/* Each is there once, so this ends, whoever holds whom. */
+static void stack_add(struct stack *stack, const char *name)
+{
+	char path[SYSFS_PATH_MAX];
+	int added = names_add(&stack->names, name);
+
+	if (added <= 0) {
+		stack->broken |= added < 0;
+		return;
+	}
+	sysfs_path(path, "sys/class/block/%s", name);
+	sysfs_each(stack->sysfs, path, stack_partition, stack);
+	sysfs_path(path, "sys/class/block/%s/holders", name);
+	sysfs_each(stack->sysfs, path, stack_holder, stack);
+}
+
+/* A file that may be the node of a block device: is it that of one of these? */
+static bool stack_has_node(const struct stack *stack, const char *node)
+{
+	char path[SYSFS_PATH_MAX], text[32], number[32];
+	const char *last = strrchr(node, '/');
+	struct stat st;
+
+	if (strncmp(node, "/dev/", 5))
+		return false;
+	number[0] = '\0';
+	if (!fstatat(stack->sysfs->root, node + 1, &st, 0) && S_ISBLK(st.st_mode))
+		snprintf(number, sizeof(number), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	for (size_t i = 0; i < stack->names.count; i++) {
+		if (!strcmp(last + 1, stack->names.list[i]))
+			return true;
+		sysfs_path(path, "sys/class/block/%s/dev", stack->names.list[i]);
+		if (sysfs_read(stack->sysfs, path, text, sizeof(text)) && !strcmp(text, number))
+			return true;
+	}
+	return false;
+}
+
+static bool stack_has_number(const struct stack *stack, const char *number)
+{
+	char path[SYSFS_PATH_MAX], text[32];
+
+	for (size_t i = 0; i < stack->names.count; i++) {
+		sysfs_path(path, "sys/class/block/%s/dev", stack->names.list[i]);
+		if (sysfs_read(stack->sysfs, path, text, sizeof(text)) && !strcmp(text, number))
+			return true;
+	}
+	return false;
+}
+
+static bool host_runs_from(const char *mount_point)
+{
+	static const char *const points[] = { "/", "/boot", "/boot/efi", "/efi", "/usr", NULL };
+
+	for (int i = 0; points[i]; i++)
+		if (!strcmp(points[i], mount_point))
+			return true;
+	return false;
+}
+
+static FILE *open_text(const struct sysfs *sysfs, const char *path)
+{
+	int fd = openat(sysfs->root, path, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!file && fd >= 0)
+		close(fd);
+	return file;
+}
+
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+/* The one mount that the host needs most; others are as good as the first. */
+static enum status stack_mounted(const struct stack *stack, struct failure *why)
+{
+	FILE *file = open_text(stack->sysfs, "proc/self/mountinfo");
+	char line[LINE_BYTES], number[32], point[LINE_BYTES], source[LINE_BYTES];
+	enum status status = ST_OK;
+	const char *rest;
+
+	if (!file)
+		return failed(why, ST_SYSTEM, "/proc/self/mountinfo: %s", strerror(errno));
+	while (status != ST_PCI_BOOT && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*s %*s %31s %*s %8191s", number, point) != 2)
+			continue;
+		/* File systems of several devices have numbers of their own. */
+		rest = strstr(line, " - ");
+		if (!rest || sscanf(rest, " - %*s %8191s", source) != 1)
+			source[0] = '\0';
+		if (!stack_has_number(stack, number) && !stack_has_node(stack, source))
+			continue;
+		make_printable(point);
+		if (host_runs_from(point))
+			status = failed(why, ST_PCI_BOOT, "the host runs from its disk %s: %.200s",
+					stack->names.list[0], point);
+		else if (!status)
+			status = failed(why, ST_PCI_MOUNTED, "its disk %s is mounted: %.200s",
+					stack->names.list[0], point);
+	}
+	fclose(file);
+	return status;
+}
+
+static enum status stack_swapped(const struct stack *stack, struct failure *why)
+{
+	FILE *file = open_text(stack->sysfs, "proc/swaps");
+	char line[LINE_BYTES], node[LINE_BYTES];
+	enum status status = ST_OK;
+
+	/* A kernel without swap has no such file. */
+	while (!status && file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%8191s", node) == 1 && stack_has_node(stack, node))
+			status = failed(why, ST_PCI_SWAP, "the host swaps to its disk %s",
+					stack->names.list[0]);
+	if (file)
+		fclose(file);
+	return status;
+}
+
+enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct failure *why)
+{
+	struct stack stack = { .sysfs = sysfs };
+	enum status status;
+
+	stack_add(&stack, disk);
+	if (stack.broken)
+		status = failed(why, ST_SYSTEM, "out of memory");
+	else
+		status = stack_mounted(&stack, why);
+	if (!status)
+		status = stack_swapped(&stack, why);
+	if (!status && stack.holder[0])
+		status = failed(why, ST_PCI_ARRAY, "its disk %s is part of %s", disk, stack.holder);
+	names_free(&stack.names);
+	return status;
+}
+
+static enum status claim_disk(const struct sysfs *sysfs, const char *disk, int *fd,
+			      struct failure *why)
+{
+	char path[SYSFS_PATH_MAX], is[32], number[32];
+	struct stat st;
+
+	sysfs_path(path, "sys/class/block/%s/dev", disk);
+	sysfs_read(sysfs, path, number, sizeof(number));
+	sysfs_path(path, "dev/%s", disk);
+	for (char *c = path; *c; c++)
+		if (*c == '!') /* the kernel's slash in names of devices */
+			*c = '/';
+	*fd = openat(sysfs->root, path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	if (*fd < 0 && errno == EBUSY)
+		return failed(why, ST_PCI_CLAIMED, "its disk %s is in use", disk);
+	/* A drive without a disk in it is no disk that somebody could use. */
+	if (*fd < 0 && errno == ENOMEDIUM)
+		return ST_OK;
+	if (*fd < 0)
+		return failed(why, ST_SYSTEM, "/%s: %s", path, strerror(errno));
+	if (fstat(*fd, &st))
+		return failed(why, ST_SYSTEM, "/%s: %s", path, strerror(errno));
+	snprintf(is, sizeof(is), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
+	if (!S_ISBLK(st.st_mode) || strcmp(is, number))
+		return failed(why, ST_SYSTEM, "/%s is not the node of %s", path, disk);
+	return ST_OK;
+}
+
+enum status pci_parts_claim(const struct sysfs *sysfs, const struct pci_parts *parts,
+			    struct pci_claim *claim, struct failure *why)
+{
+	enum status status = ST_OK;
+	int fd;
+
+	*claim = (struct pci_claim){ 0 };
+	if (!parts->disks.count)
+		return ST_OK;
+	claim->fds = calloc(parts->disks.count, sizeof(*claim->fds));
+	if (!claim->fds)
+		return failed(why, ST_SYSTEM, "out of memory");
+	for (size_t i = 0; !status && i < parts->disks.count; i++) {
+		status = claim_disk(sysfs, parts->disks.list[i], &fd, why);
+		if (fd >= 0)
+			claim->fds[claim->count++] = fd;
+	}
+	return status;
+}
+
+void pci_claim_end(struct pci_claim *claim)
+{
+	for (size_t i = 0; i < claim->count; i++)
+		close(claim->fds[i]);
+	free(claim->fds);
+	*claim = (struct pci_claim){ 0 };
+}
