@@ -25,29 +25,24 @@ struct row {
 	char text[512];
 };
 
-static enum status row_read(const struct sysfs *sysfs, const struct pci_facts *facts,
-			    const struct pci_device *device, struct row *row, struct failure *why)
+/* What cannot be looked at has that for a verdict; the other devices are no worse for it. */
+static void row_read(const struct sysfs *sysfs, const struct pci_facts *facts,
+		     const struct pci_device *device, struct row *row)
 {
 	struct failure verdict;
-	enum status status;
 
 	*row = (struct row){ .device = *device };
-	status = pci_read_group(sysfs, device, &row->group, why);
-	if (!status)
-		status = pci_parts_read(sysfs, device->address, &row->parts, why);
-	if (status)
-		return status;
-	row->status = pci_judge(sysfs, facts, device, &row->parts, PCI_DRIVER_VFIO, &verdict);
-	if (row->status == ST_SYSTEM) {
-		*why = verdict;
-		return ST_SYSTEM;
-	}
+	row->status = pci_read_group(sysfs, device, &row->group, &verdict);
+	if (!row->status)
+		row->status = pci_parts_read(sysfs, device->address, &row->parts, &verdict);
+	if (!row->status)
+		row->status =
+			pci_judge(sysfs, facts, device, &row->parts, PCI_DRIVER_VFIO, &verdict);
 	if (row->status)
 		snprintf(row->text, sizeof(row->text), "%s", verdict.text);
 	else
 		snprintf(row->text, sizeof(row->text), "%s",
 			 pci_is_given(device) ? "given to virtual machines" : "can be given");
-	return ST_OK;
 }
 
 static void row_free(struct row *row)
@@ -230,10 +225,10 @@ int pci_list(const struct context *global, int argc, char **argv)
 	for (size_t i = 0; !status && i < devices.count; i++) {
 		struct row row;
 
-		status = row_read(&sysfs, &facts, &devices.list[i], &row, &why);
-		if (!status && context.json)
+		row_read(&sysfs, &facts, &devices.list[i], &row);
+		if (context.json)
 			json_object_array_add(list, json_row(&row));
-		else if (!status)
+		else
 			print_row(&table, &row);
 		row_free(&row);
 	}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -318,6 +319,8 @@ static void functions_and_reset(long arg)
 
 static void mounts(long arg)
 {
+	static char line[20000];
+
 	(void)arg;
 	begin();
 	/* As a disk behind a USB hub is. */
@@ -337,6 +340,12 @@ static void mounts(long arg)
 	judged(ST_PCI_BOOT, "/boot/efi");
 	put("proc/self/mountinfo", "31 1 8:10 / /mnt rw - ext4 /dev/sda10 rw\nx\n\n- - -\n");
 	judged(ST_OK, NULL);
+	/* As long as a line can be by the path of its root, where blanks are four bytes. */
+	memset(line, 'x', sizeof(line) - 1);
+	memcpy(line, "31 1 0:44 /", 11);
+	strcpy(line + sizeof(line) - 48, " /mnt rw - btrfs /dev/sda1 rw\n");
+	put("proc/self/mountinfo", line);
+	judged(ST_PCI_MOUNTED, "/mnt");
 }
 
 static void swaps(long arg)
@@ -347,6 +356,9 @@ static void swaps(long arg)
 	put("proc/swaps", "Filename Type Size Used Priority\n/dev/sdb partition 1 0 -2\n");
 	judged(ST_OK, NULL);
 	put("proc/swaps", "Filename Type Size Used Priority\n/dev/sda partition 1 0 -2\n");
+	judged(ST_PCI_SWAP, "sda");
+	put("proc/swaps", "Filename Type Size Used Priority\n"
+			  "/dev/sda\\040(deleted) partition 1 0 -2\n");
 	judged(ST_PCI_SWAP, "sda");
 	kt_sys(unlinkat(sysfs.root, "proc/swaps", 0));
 	judged(ST_OK, NULL);
@@ -369,6 +381,54 @@ static void stacks(long arg)
 	judged(ST_PCI_ARRAY, "md0");
 	put("proc/self/mountinfo", "31 1 254:3 / / rw - ext4 /dev/mapper/root rw\n");
 	judged(ST_PCI_BOOT, "/");
+}
+
+/* What cannot be seen may be in use, whatever it is that stands in the way. */
+static void unreadable(long arg)
+{
+	char deep[SYSFS_PATH_MAX] = "sys/bus/pci/devices/" NIC;
+	struct rlimit files, few;
+	struct pci_parts parts;
+	enum status status;
+
+	(void)arg;
+	begin();
+	make_disk("ata1/block", "sda", "8:0\n");
+	link_to("sys/class/block/sda/holders", "holders");
+	judged(ST_SYSTEM, "holders");
+	kt_sys(unlinkat(sysfs.root, "sys/class/block/sda/holders", 0));
+	judged(ST_OK, NULL);
+	kt_sys(unlinkat(sysfs.root, "proc/swaps", 0));
+	link_to("proc/swaps", "swaps");
+	judged(ST_SYSTEM, "proc/swaps");
+	kt_sys(unlinkat(sysfs.root, "proc/swaps", 0));
+	kt_sys(unlinkat(sysfs.root, "proc/self/mountinfo", 0));
+	judged(ST_SYSTEM, "mountinfo");
+	put("proc/self/mountinfo", "");
+	kt_sys(unlinkat(sysfs.root, "sys/kernel/iommu_groups/7/devices/" NIC, 0));
+	kt_sys(unlinkat(sysfs.root, "sys/kernel/iommu_groups/7/devices", AT_REMOVEDIR));
+	judged(ST_SYSTEM, "iommu_group/devices");
+	/* Out of descriptors, some levels down. */
+	put("sys/bus/pci/devices/" NIC "/a/b/c/d/e/f/g/h", "");
+	kt_sys(getrlimit(RLIMIT_NOFILE, &files));
+	few = files;
+	few.rlim_cur = (rlim_t)kt_sys(dup(sysfs.root));
+	close((int)few.rlim_cur);
+	few.rlim_cur += 6;
+	kt_sys(setrlimit(RLIMIT_NOFILE, &few));
+	status = pci_parts_read(&sysfs, NIC, &parts, &why);
+	pci_parts_free(&parts);
+	kt_sys(setrlimit(RLIMIT_NOFILE, &files));
+	kt_check(status == ST_SYSTEM && strstr(why.text, strerror(EMFILE)), "%d: %s", status,
+		 status ? why.text : "");
+	/* Deeper than there is anything. */
+	for (int i = 0; i < 30; i++)
+		strcat(deep, "/d");
+	strcat(deep, "/file");
+	put(deep, "");
+	kt_check(pci_parts_read(&sysfs, NIC, &parts, &why) == ST_SYSTEM, "seen to the bottom");
+	pci_parts_free(&parts);
+	kt_check(strstr(why.text, "too deep"), "%s", why.text);
 }
 
 static void nvme_paths(long arg)
@@ -513,6 +573,7 @@ static const struct kt_case cases[] = {
 	{ .name = "mounts are found by number and by name", .run = mounts },
 	{ .name = "swap is found", .run = swaps },
 	{ .name = "what is made of a disk is found, in a circle too", .run = stacks },
+	{ .name = "what cannot be seen is in use", .run = unreadable },
 	{ .name = "paths of NVMe lead to their disks", .run = nvme_paths },
 	{ .name = "interfaces are found, and that one is elsewhere", .run = interfaces },
 	{ .name = "addresses of an interface are found", .run = loopback_is_used },

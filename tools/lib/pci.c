@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reading what sysfs says of PCI devices. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,7 @@ enum status pci_read(const struct sysfs *sysfs, const char *address, struct pci_
  * @not_this: address of a device that does not belong into it, or NULL
  * @prefix: what the names are to begin with
  * @links: the names are links to the devices, called something else
+ * @optional: that there is no such directory is no failure
  * @broken: memory ran out
  */
 struct reading {
@@ -145,6 +147,7 @@ struct reading {
 	const char *not_this;
 	const char *prefix;
 	bool links;
+	bool optional;
 	bool broken;
 };
 
@@ -194,11 +197,14 @@ static int by_address(const void *left, const void *right)
 static enum status read_list(struct reading *reading, const char *path, struct failure *why)
 {
 	struct pci_devices *devices = reading->devices;
+	int found;
 
 	*devices = (struct pci_devices){ 0 };
-	sysfs_each(reading->sysfs, path, add, reading);
+	found = sysfs_each(reading->sysfs, path, add, reading);
 	if (reading->broken)
 		return failed(why, ST_SYSTEM, "out of memory");
+	if (found < 0 && !(found == -ENOENT && reading->optional))
+		return failed(why, ST_SYSTEM, "/%.300s: %s", path, strerror(-found));
 	if (devices->count)
 		qsort(devices->list, devices->count, sizeof(*devices->list), by_address);
 	return ST_OK;
@@ -207,7 +213,12 @@ static enum status read_list(struct reading *reading, const char *path, struct f
 enum status pci_read_all(const struct sysfs *sysfs, struct pci_devices *devices,
 			 struct failure *why)
 {
-	struct reading reading = { .sysfs = sysfs, .devices = devices, .prefix = "" };
+	struct reading reading = {
+		.sysfs = sysfs,
+		.devices = devices,
+		.prefix = "",
+		.optional = true,
+	};
 
 	return read_list(&reading, DEVICES, why);
 }
@@ -223,6 +234,9 @@ enum status pci_read_group(const struct sysfs *sysfs, const struct pci_device *d
 	};
 	char path[SYSFS_PATH_MAX];
 
+	*devices = (struct pci_devices){ 0 };
+	if (device->group == PCI_NO_GROUP)
+		return ST_OK;
 	pci_path(path, device->address, "iommu_group/devices");
 	return read_list(&reading, path, why);
 }

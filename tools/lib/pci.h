@@ -101,7 +101,7 @@ enum status pci_read(const struct sysfs *sysfs, const char *address, struct pci_
  * @devices: filled in; free it with pci_free() in any case
  * @why: filled in on failure
  *
- * Return: ST_OK, also if there is no PCI bus, or ST_SYSTEM (no memory).
+ * Return: ST_OK, also if there is no PCI bus, or ST_SYSTEM (not all of them could be read).
  */
 enum status pci_read_all(const struct sysfs *sysfs, struct pci_devices *devices,
 			 struct failure *why);
@@ -113,7 +113,7 @@ enum status pci_read_all(const struct sysfs *sysfs, struct pci_devices *devices,
  * @devices: filled in, without @device; free it with pci_free() in any case
  * @why: filled in on failure
  *
- * Return: ST_OK or ST_SYSTEM (no memory).
+ * Return: ST_OK, also if it is in none, or ST_SYSTEM (not all of them could be read).
  */
 enum status pci_read_group(const struct sysfs *sysfs, const struct pci_device *device,
 			   struct pci_devices *devices, struct failure *why);
@@ -125,7 +125,7 @@ enum status pci_read_group(const struct sysfs *sysfs, const struct pci_device *d
  * @devices: filled in; free it with pci_free() in any case
  * @why: filled in on failure
  *
- * Return: ST_OK or ST_SYSTEM (no memory).
+ * Return: ST_OK or ST_SYSTEM (not all of them could be read).
  */
 enum status pci_read_vfs(const struct sysfs *sysfs, const struct pci_device *device,
 			 struct pci_devices *devices, struct failure *why);

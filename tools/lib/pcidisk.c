@@ -18,26 +18,34 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "mounts.h"
 #include "pciuse.h"
-
-/* Of mounts and swaps: a line that is longer is cut off, which its first fields are not in. */
-#define LINE_BYTES 8192
 
 /**
  * struct stack - a disk, and all block devices that are made of it
  * @sysfs: where
  * @names: theirs, the disk first
  * @holder: the first that is not the disk or a partition of it; empty: there is none
- * @broken: memory ran out
+ * @status: ST_OK, or why not all of them could be found
+ * @why: that in words
  */
 struct stack {
 	const struct sysfs *sysfs;
 	struct names names;
 	char holder[SYSFS_NAME_MAX];
-	bool broken;
+	enum status status;
+	struct failure *why;
 };
 
 static void stack_add(struct stack *stack, const char *name);
+
+static void stack_fails(struct stack *stack, const char *path, const char *reason)
+{
+	if (!stack->status)
+		stack->status =
+			failed(stack->why, ST_SYSTEM,
+			       "who has its disk cannot be seen: /%.250s: %s", path, reason);
+}
 
 static bool stack_holder(void *self, const char *path, const char *name)
 {
@@ -47,7 +55,7 @@ static bool stack_holder(void *self, const char *path, const char *name)
 	if (!stack->holder[0])
 		snprintf(stack->holder, sizeof(stack->holder), "%s", name);
 	stack_add(stack, name);
-	return !stack->broken;
+	return !stack->status;
 }
 
 static bool stack_partition(void *self, const char *path, const char *name)
@@ -58,7 +66,17 @@ static bool stack_partition(void *self, const char *path, const char *name)
 	sysfs_path(file, "%s/%s/partition", path, name);
 	if (sysfs_exists(stack->sysfs, file))
 		stack_add(stack, name);
-	return !stack->broken;
+	return !stack->status;
+}
+
+/* What is not there belongs to a disk that is gone. */
+static void stack_each(struct stack *stack, const char *path,
+		       bool (*call)(void *self, const char *path, const char *name))
+{
+	int found = sysfs_each(stack->sysfs, path, call, stack);
+
+	if (found < 0 && found != -ENOENT)
+		stack_fails(stack, path, strerror(-found));
 }
 
 /* Each is there once, so this ends, whoever holds whom. */
@@ -67,14 +85,14 @@ static void stack_add(struct stack *stack, const char *name)
 	char path[SYSFS_PATH_MAX];
 	int added = names_add(&stack->names, name);
 
-	if (added <= 0) {
-		stack->broken |= added < 0;
-		return;
-	}
 	sysfs_path(path, "sys/class/block/%s", name);
-	sysfs_each(stack->sysfs, path, stack_partition, stack);
+	if (added < 0)
+		stack_fails(stack, path, "it cannot be kept in mind");
+	if (added <= 0)
+		return;
+	stack_each(stack, path, stack_partition);
 	sysfs_path(path, "sys/class/block/%s/holders", name);
-	sysfs_each(stack->sysfs, path, stack_holder, stack);
+	stack_each(stack, path, stack_holder);
 }
 
 /* A file that may be the node of a block device: is it that of one of these? */
@@ -111,96 +129,68 @@ static bool stack_has_number(const struct stack *stack, const char *number)
 	return false;
 }
 
-static bool host_runs_from(const char *mount_point)
+/* A mount that the host needs is worth more than the others, which are as good as the first. */
+static bool stack_mount(void *self, const struct mount *mount)
 {
-	static const char *const points[] = { "/", "/boot", "/boot/efi", "/efi", "/usr", NULL };
+	struct stack *stack = self;
 
-	for (int i = 0; points[i]; i++)
-		if (!strcmp(points[i], mount_point))
-			return true;
-	return false;
+	/* File systems of several devices have numbers of their own. */
+	if (!stack_has_number(stack, mount->number) && !stack_has_node(stack, mount->source))
+		return true;
+	if (mount->needed)
+		stack->status =
+			failed(stack->why, ST_PCI_BOOT, "the host runs from its disk %s: %.200s",
+			       stack->names.list[0], mount->point);
+	else if (!stack->status)
+		stack->status = failed(stack->why, ST_PCI_MOUNTED, "its disk %s is mounted: %.200s",
+				       stack->names.list[0], mount->point);
+	return !mount->needed;
 }
 
-static FILE *open_text(const struct sysfs *sysfs, const char *path)
+static bool stack_swap(void *self, char *line)
 {
-	int fd = openat(sysfs->root, path, O_RDONLY | O_CLOEXEC);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	struct stack *stack = self;
+	const char *node;
+	char *gone;
 
-	if (!file && fd >= 0)
-		close(fd);
-	return file;
+	/* So it is called once its node is removed. */
+	gone = strstr(line, "\\040(deleted)");
+	if (gone)
+		*gone = ' ';
+	node = proc_field(&line);
+	if (stack_has_node(stack, node))
+		stack->status = failed(stack->why, ST_PCI_SWAP, "the host swaps to its disk %s",
+				       stack->names.list[0]);
+	return !stack->status;
 }
 
-static void make_printable(char *text)
+static void stack_swapped(struct stack *stack)
 {
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
-/* The one mount that the host needs most; others are as good as the first. */
-static enum status stack_mounted(const struct stack *stack, struct failure *why)
-{
-	FILE *file = open_text(stack->sysfs, "proc/self/mountinfo");
-	char line[LINE_BYTES], number[32], point[LINE_BYTES], source[LINE_BYTES];
-	enum status status = ST_OK;
-	const char *rest;
-
-	if (!file)
-		return failed(why, ST_SYSTEM, "/proc/self/mountinfo: %s", strerror(errno));
-	while (status != ST_PCI_BOOT && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*s %*s %31s %*s %8191s", number, point) != 2)
-			continue;
-		/* File systems of several devices have numbers of their own. */
-		rest = strstr(line, " - ");
-		if (!rest || sscanf(rest, " - %*s %8191s", source) != 1)
-			source[0] = '\0';
-		if (!stack_has_number(stack, number) && !stack_has_node(stack, source))
-			continue;
-		make_printable(point);
-		if (host_runs_from(point))
-			status = failed(why, ST_PCI_BOOT, "the host runs from its disk %s: %.200s",
-					stack->names.list[0], point);
-		else if (!status)
-			status = failed(why, ST_PCI_MOUNTED, "its disk %s is mounted: %.200s",
-					stack->names.list[0], point);
-	}
-	fclose(file);
-	return status;
-}
-
-static enum status stack_swapped(const struct stack *stack, struct failure *why)
-{
-	FILE *file = open_text(stack->sysfs, "proc/swaps");
-	char line[LINE_BYTES], node[LINE_BYTES];
-	enum status status = ST_OK;
+	int error = proc_each_line(stack->sysfs, "proc/swaps", stack_swap, stack);
 
 	/* A kernel without swap has no such file. */
-	while (!status && file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%8191s", node) == 1 && stack_has_node(stack, node))
-			status = failed(why, ST_PCI_SWAP, "the host swaps to its disk %s",
-					stack->names.list[0]);
-	if (file)
-		fclose(file);
-	return status;
+	if (error && error != ENOENT)
+		stack_fails(stack, "proc/swaps", strerror(error));
 }
 
 enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct failure *why)
 {
-	struct stack stack = { .sysfs = sysfs };
+	struct stack stack = { .sysfs = sysfs, .why = why };
 	enum status status;
 
 	stack_add(&stack, disk);
-	if (stack.broken)
-		status = failed(why, ST_SYSTEM, "out of memory");
-	else
-		status = stack_mounted(&stack, why);
-	if (!status)
-		status = stack_swapped(&stack, why);
-	if (!status && stack.holder[0])
-		status = failed(why, ST_PCI_ARRAY, "its disk %s is part of %s", disk, stack.holder);
+	if (!stack.status) {
+		status = mounts_each(sysfs, stack_mount, &stack, why);
+		if (status)
+			stack.status = status;
+	}
+	if (!stack.status)
+		stack_swapped(&stack);
+	if (!stack.status && stack.holder[0])
+		stack.status =
+			failed(why, ST_PCI_ARRAY, "its disk %s is part of %s", disk, stack.holder);
 	names_free(&stack.names);
-	return status;
+	return stack.status;
 }
 
 static enum status claim_disk(const struct sysfs *sysfs, const char *disk, int *fd,

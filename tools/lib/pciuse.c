@@ -13,6 +13,7 @@
  *
  * A directory 'net' without an interface in it belongs to one in another network namespace.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@ int names_add(struct names *names, const char *name)
 {
 	char(*list)[SYSFS_NAME_MAX];
 
+	if (strlen(name) >= SYSFS_NAME_MAX)
+		return -1;
 	for (size_t i = 0; i < names->count; i++)
 		if (!strcmp(names->list[i], name))
 			return 0;
@@ -48,12 +51,31 @@ void names_free(struct names *names)
 
 /* WHAT HANGS ON IT ------------------------------------------------------------------------- */
 
+/**
+ * struct walk - where we are
+ * @sysfs: where all is
+ * @parts: what was found
+ * @depth: directories below the device's
+ * @status: ST_OK, or why not all could be looked at
+ * @why: that in words
+ */
 struct walk {
 	const struct sysfs *sysfs;
 	struct pci_parts *parts;
 	unsigned int depth;
-	bool broken;
+	enum status status;
+	struct failure *why;
 };
+
+/* What could not be looked at may be in use. Returns false, to end the walk. */
+static bool walk_fails(struct walk *walk, const char *path, const char *name, const char *reason)
+{
+	if (!walk->status)
+		walk->status = failed(walk->why, ST_SYSTEM,
+				      "what hangs on it cannot be seen: /%.200s/%.100s: %s", path,
+				      name, reason);
+	return false;
+}
 
 /* nvme0c1n2, a path by controller 1, belongs to nvme0n2. */
 static bool head_of_path(const char *path, char name[SYSFS_NAME_MAX])
@@ -67,7 +89,7 @@ static bool head_of_path(const char *path, char name[SYSFS_NAME_MAX])
 	return true;
 }
 
-static bool add_disk(struct walk *walk, const char *name)
+static int add_disk(struct walk *walk, const char *name)
 {
 	char head[SYSFS_NAME_MAX], path[SYSFS_PATH_MAX];
 
@@ -75,50 +97,62 @@ static bool add_disk(struct walk *walk, const char *name)
 		sysfs_path(path, "sys/class/block/%s", head);
 		/* A path without its disk is one that is going, or has never come up. */
 		if (!sysfs_exists(walk->sysfs, path))
-			return true;
+			return 0;
 		name = head;
 	}
-	return names_add(&walk->parts->disks, name) >= 0;
+	return names_add(&walk->parts->disks, name);
 }
 
 static bool look_at(void *self, const char *path, const char *name)
 {
 	char below[SYSFS_PATH_MAX], link[SYSFS_PATH_MAX], subsystem[SYSFS_NAME_MAX];
 	struct walk *walk = self;
+	int found, added = 0;
 	struct stat st;
 
 	sysfs_path(below, "%s/%s", path, name);
-	if (fstatat(walk->sysfs->root, below, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode))
-		return true;
 	sysfs_path(link, "%s/subsystem", below);
-	sysfs_link(walk->sysfs, link, subsystem);
-	if (!strcmp(subsystem, "block")) {
-		walk->broken |= !add_disk(walk, name);
-		return !walk->broken;
-	}
-	if (!strcmp(subsystem, "net")) {
-		walk->broken |= names_add(&walk->parts->interfaces, name) < 0;
-		return !walk->broken;
-	}
-	if (walk->depth == DEPTH_MAX)
+	if (!below[0] || !link[0])
+		return walk_fails(walk, path, name, strerror(ENAMETOOLONG));
+	if (fstatat(walk->sysfs->root, below, &st, AT_SYMLINK_NOFOLLOW))
+		/* One that is gone is not used. */
+		return errno == ENOENT || walk_fails(walk, path, name, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
 		return true;
+	sysfs_link(walk->sysfs, link, subsystem);
+	if (!strcmp(subsystem, "block"))
+		added = add_disk(walk, name);
+	else if (!strcmp(subsystem, "net"))
+		added = names_add(&walk->parts->interfaces, name);
+	if (added < 0)
+		return walk_fails(walk, path, name, "it cannot be kept in mind");
+	if (!strcmp(subsystem, "block") || !strcmp(subsystem, "net"))
+		return true;
+	if (walk->depth == DEPTH_MAX)
+		return walk_fails(walk, path, name, "too deep");
 	walk->depth++;
-	if (!sysfs_each(walk->sysfs, below, look_at, walk) && !strcmp(name, "net"))
-		walk->parts->elsewhere = true;
+	found = sysfs_each(walk->sysfs, below, look_at, walk);
 	walk->depth--;
-	return !walk->broken;
+	if (found < 0 && found != -ENOENT)
+		return walk_fails(walk, path, name, strerror(-found));
+	if (!found && !strcmp(name, "net"))
+		walk->parts->elsewhere = true;
+	return !walk->status;
 }
 
 enum status pci_parts_read(const struct sysfs *sysfs, const char *address, struct pci_parts *parts,
 			   struct failure *why)
 {
-	struct walk walk = { .sysfs = sysfs, .parts = parts };
+	struct walk walk = { .sysfs = sysfs, .parts = parts, .why = why };
 	char path[SYSFS_PATH_MAX];
+	int found;
 
 	*parts = (struct pci_parts){ 0 };
 	pci_path(path, address, "");
-	sysfs_each(sysfs, path, look_at, &walk);
-	return walk.broken ? failed(why, ST_SYSTEM, "out of memory") : ST_OK;
+	found = sysfs_each(sysfs, path, look_at, &walk);
+	if (found < 0)
+		walk_fails(&walk, path, "", strerror(-found));
+	return walk.status;
 }
 
 void pci_parts_free(struct pci_parts *parts)

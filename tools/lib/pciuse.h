@@ -38,7 +38,7 @@ struct pci_parts {
  * @parts: filled in; free it with pci_parts_free() in any case
  * @why: filled in on failure
  *
- * Return: ST_OK or ST_SYSTEM (no memory).
+ * Return: ST_OK or ST_SYSTEM (there may be more than was seen).
  */
 enum status pci_parts_read(const struct sysfs *sysfs, const char *address, struct pci_parts *parts,
 			   struct failure *why);
@@ -122,7 +122,7 @@ enum status pci_interfaces_used(const struct names *interfaces, struct failure *
  * @names: to these
  * @name: shorter than SYSFS_NAME_MAX
  *
- * Return: 1, 0 if it is there already, -1 if memory ran out.
+ * Return: 1, 0 if it is there already, -1 if memory ran out or the name is too long.
  */
 int names_add(struct names *names, const char *name);
 

@@ -122,20 +122,30 @@ int sysfs_each(const struct sysfs *sysfs, const char *path,
 	int fd, count = 0;
 	DIR *dir;
 
+	/* The path of one whose name was too long to be put together. */
+	if (!*path)
+		return -ENAMETOOLONG;
 	fd = openat(sysfs->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
+		int error = errno;
+
 		if (fd >= 0)
 			close(fd);
-		return -1;
+		return -error;
 	}
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= SYSFS_NAME_MAX)
+	/* Only errno tells an error from the end. */
+	while (errno = 0, (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
 			continue;
 		count++;
-		if (call && !call(self, path, entry->d_name))
+		if (call && !call(self, path, entry->d_name)) {
+			errno = 0;
 			break;
+		}
 	}
+	if (errno)
+		count = -errno;
 	closedir(dir);
 	return count;
 }

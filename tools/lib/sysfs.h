@@ -103,10 +103,10 @@ int sysfs_write(const struct sysfs *sysfs, const char *path, const char *text);
  * @call: gets @self, @path and the entry's name; false ends it
  * @self: for @call
  *
- * Entries that begin with a dot, and those whose name is too long to be any device's, are passed
- * over.
+ * Entries that begin with a dot are passed over. A name may be of any length.
  *
- * Return: how many there were, or -1 if there is no such directory.
+ * Return: how many there were; -ENOENT if there is no such directory; another negative errno if it
+ * could not be read, or not to its end.
  */
 int sysfs_each(const struct sysfs *sysfs, const char *path,
 	       bool (*call)(void *self, const char *path, const char *name), void *self);
