@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -431,6 +432,97 @@ static void unreadable(long arg)
 	kt_check(strstr(why.text, "too deep"), "%s", why.text);
 }
 
+static void loops(long arg)
+{
+	(void)arg;
+	begin();
+	make_disk("ata1/block", "sda", "8:0\n");
+	put("sys/class/block/sda/sda1/partition", "1\n");
+	link_to("sys/class/block/sda1", "sda/sda1");
+	put("sys/class/block/loop1/loop/backing_file", "/srv/image (deleted)\n");
+	put("sys/class/block/loop10/loop/backing_file", "/dev/sda10\n");
+	judged(ST_OK, NULL);
+	put("sys/class/block/loop1/loop/backing_file", "/dev/sda1 (deleted)\n");
+	put("sys/class/block/loop1/dev", "7:1\n");
+	judged(ST_PCI_ARRAY, "sda is part of loop1");
+	/* One of the other, the first in name being the last in line. */
+	put("sys/class/block/loop0/loop/backing_file", "/dev/loop1\n");
+	put("sys/class/block/loop0/dev", "7:0\n");
+	put("proc/self/mountinfo", "31 1 7:0 / /mnt rw - ext4 /dev/loop0 rw\n");
+	judged(ST_PCI_MOUNTED, "/mnt");
+}
+
+/* A process that has the node of a device open; what is made up has that of another. */
+static void has_open(const char *process, const char *file, const char *node)
+{
+	char path[SYSFS_PATH_MAX];
+
+	sysfs_path(path, "proc/%s/task/%s/fd/%s", process, process, file);
+	link_to(path, node);
+	sysfs_path(path, "proc/%s/comm", process);
+	put(path, "a\033vmm\n");
+}
+
+static void open_nodes(long arg)
+{
+	char self[16], path[SYSFS_PATH_MAX];
+
+	(void)arg;
+	begin();
+	make_disk("ata1/block", "sda", "8:0\n");
+	put("sys/class/block/sda/sda1/partition", "1\n");
+	put("sys/class/block/sda/sda1/dev", "1:3\n");
+	link_to("sys/class/block/sda1", "sda/sda1");
+	/* /dev/null has the numbers 1:3; it is no disk, though. */
+	has_open("4194305", "3", "/dev/null");
+	has_open("4194305", "4", "/no/such/file");
+	judged(ST_OK, NULL);
+	/* As that of a clock is. */
+	put("sys/bus/pci/devices/" NIC "/ptp/ptp0/dev", "1:3\n");
+	judged(ST_PCI_OPEN, "process 4194305 (a?vmm) has ptp0 open");
+	link_to("sys/bus/pci/devices/" NIC "/ptp/ptp0/subsystem", "../../class/input");
+	judged(ST_OK, NULL);
+	if (geteuid())
+		kt_skip("no block device's node can be made");
+	kt_sys(mknodat(sysfs.root, "node", S_IFBLK | 0600, makedev(1, 3)));
+	has_open("4194306", "0", "/dev/zero");
+	has_open("4194306", "11", "../../../../../node");
+	judged(ST_PCI_OPEN, "process 4194306 (a?vmm) has sda1 open");
+	/* Who asks has them open too, to claim them. */
+	snprintf(self, sizeof(self), "%d", getpid());
+	sysfs_path(path, "proc/%s", self);
+	kt_sys(renameat(sysfs.root, "proc/4194306", sysfs.root, path));
+	judged(ST_PCI_OPEN, "process");
+	kt_sys(unlinkat(sysfs.root, "proc/self/mountinfo", 0));
+	kt_sys(unlinkat(sysfs.root, "proc/self", AT_REMOVEDIR));
+	link_to("proc/self", self);
+	put("proc/self/mountinfo", "");
+	judged(ST_OK, NULL);
+}
+
+/* What is not to be looked at is not free either. */
+static void hidden_processes(long arg)
+{
+	(void)arg;
+	begin();
+	put("sys/bus/pci/devices/" NIC "/ptp/ptp0/dev", "1:3\n");
+	put("proc/4194305/task/4194305/fd/x", "");
+	judged(ST_OK, NULL);
+	kt_sys(unlinkat(sysfs.root, "proc/4194305/task/4194305/fd/x", 0));
+	link_to("proc/4194305/task/4194305/fd/3", "3");
+	judged(ST_SYSTEM, "/proc");
+	kt_sys(unlinkat(sysfs.root, "proc/4194305/task/4194305/fd/3", 0));
+	if (geteuid())
+		kt_skip("root alone can be somebody else");
+	kt_sys(chmod(base, 0755));
+	kt_sys(chmod(root, 0755));
+	kt_sys(fchmodat(sysfs.root, "proc/4194305/task/4194305/fd", 0500, 0));
+	judged(ST_OK, NULL);
+	kt_sys(seteuid(65534));
+	judged(ST_PRIVILEGE, "only root sees whether a process has ptp0 open");
+	kt_sys(seteuid(0));
+}
+
 static void nvme_paths(long arg)
 {
 	struct pci_parts parts;
@@ -574,6 +666,9 @@ static const struct kt_case cases[] = {
 	{ .name = "swap is found", .run = swaps },
 	{ .name = "what is made of a disk is found, in a circle too", .run = stacks },
 	{ .name = "what cannot be seen is in use", .run = unreadable },
+	{ .name = "loop devices of a disk are found", .run = loops },
+	{ .name = "processes that have a node open are found", .run = open_nodes },
+	{ .name = "processes that are hidden may have one open", .run = hidden_processes },
 	{ .name = "paths of NVMe lead to their disks", .run = nvme_paths },
 	{ .name = "interfaces are found, and that one is elsewhere", .run = interfaces },
 	{ .name = "addresses of an interface are found", .run = loopback_is_used },

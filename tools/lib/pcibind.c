@@ -11,8 +11,8 @@
  * 2. Its disks are claimed, so that none can be mounted from here on.
  * 3. driver_override names the wanted driver: from now on no other one can take the device, be it
  *    one that is loaded just then.
- * 4. Its interfaces are looked at again, as nothing can claim those; then the old driver is made to
- *    let go of it, and the claims end.
+ * 4. What the host does with it is looked at again, as nothing can claim interfaces, nor a disk from
+ *    who does not ask for it; then the old driver is made to let go of it, and the claims end.
  * 5. The device, which nobody has, is reset, and must answer.
  * 6. The kernel is asked to find it a driver (drivers_probe).
  * 7. What came of it is read back: the driver, the group, and the node, whose owner is changed.
@@ -49,6 +49,9 @@
 #define WAIT_S 10
 #define STEPS 10 /* a second */
 #define STEP_NS (1000000000 / STEPS)
+
+/* How long to wait for who has a disk open: udev looks at each that comes, and is soon done. */
+#define OPEN_WAIT_S 3
 
 /*
  * What a device reads as that does not answer. Not its vendor's number is looked at, which SR-IOV
@@ -261,6 +264,20 @@ enum status pci_check_held(const struct sysfs *sysfs, const struct pci_device *d
 	return status;
 }
 
+/* What pci_judge() says, once those are done who only look. */
+static enum status judge(const struct sysfs *sysfs, const struct pci_facts *facts,
+			 const struct pci_device *device, const struct pci_parts *parts,
+			 const char *driver, struct failure *why)
+{
+	enum status status = pci_judge(sysfs, facts, device, parts, driver, why);
+
+	for (unsigned int i = 0; status == ST_PCI_OPEN && i < OPEN_WAIT_S * STEPS; i++) {
+		wait_a_step();
+		status = pci_judge(sysfs, facts, device, parts, driver, why);
+	}
+	return status;
+}
+
 /* BIND ------------------------------------------------------------------------------------- */
 
 /* Have everything as it was before; @old is what pci_read() told then. */
@@ -390,7 +407,7 @@ enum status pci_bind(const struct sysfs *sysfs, const char *address, const struc
 	pci_facts_read(sysfs, &facts);
 	status = pci_parts_read(sysfs, address, &parts, why);
 	if (!status)
-		status = pci_judge(sysfs, &facts, old, &parts, wish->driver, why);
+		status = judge(sysfs, &facts, old, &parts, wish->driver, why);
 	if (!status)
 		status = have_driver(sysfs, wish->driver, why);
 	if (!status && !strcmp(old->driver, wish->driver)) {

@@ -56,6 +56,8 @@ enum status pci_lock(const struct sysfs *sysfs, int *fd, struct failure *why);
  * Whatever fails, the device has the driver that it had, or why->status is ST_PCI_STUCK. A device
  * that has the wanted driver already keeps it; the node's owner is changed.
  *
+ * Who has a disk of it open is waited for, 3 seconds at most.
+ *
  * Return: ST_OK, ST_PCI_ABSENT, what pci_judge() returns, ST_PCI_CLAIMED, ST_PCI_VMM,
  * ST_PCI_NO_DRIVER, ST_PCI_RESET, ST_PCI_PROBE, ST_PCI_STUCK, ST_PRIVILEGE or ST_SYSTEM.
  */

@@ -3,8 +3,8 @@
  * Whether the host uses a disk.
  *
  * From a disk it goes on, by its partitions and by whoever holds them ('holders': md, device
- * mapper, bcache), to all block devices that are made of it. These are compared with what is
- * mounted and swapped to. Who else has a disk exclusively, such as a file system that is mounted
+ * mapper, bcache; and loop devices, which name what is beneath them), to all block devices that are
+ * made of it. These are compared with what is mounted and swapped to. Who else has a disk exclusively, such as a file system that is mounted
  * in another mount namespace only, shows when it is opened exclusively here, which also keeps it
  * from being used until its driver is gone. That is done by who takes a device away, not by who
  * merely looks.
@@ -129,6 +129,34 @@ static bool stack_has_number(const struct stack *stack, const char *number)
 	return false;
 }
 
+/* Loop devices are no holders to the kernel: it is theirs to say what they are of. */
+static bool stack_loop(void *self, const char *path, const char *name)
+{
+	static const char gone[] = " (deleted)";
+	char file[SYSFS_PATH_MAX], node[4096 + sizeof(gone)];
+	struct stack *stack = self;
+	size_t length;
+
+	sysfs_path(file, "%s/%s/loop/backing_file", path, name);
+	if (strncmp(name, "loop", 4) || !sysfs_read(stack->sysfs, file, node, sizeof(node)))
+		return true;
+	length = strlen(node);
+	if (length >= sizeof(gone) && !strcmp(node + length + 1 - sizeof(gone), gone))
+		node[length + 1 - sizeof(gone)] = '\0';
+	return !stack_has_node(stack, node) || stack_holder(stack, path, name);
+}
+
+/* Until there are no more: a loop device may be of what is made of another. */
+static void stack_add_loops(struct stack *stack)
+{
+	size_t before;
+
+	do {
+		before = stack->names.count;
+		stack_each(stack, "sys/class/block", stack_loop);
+	} while (!stack->status && stack->names.count > before);
+}
+
 /* A mount that the host needs is worth more than the others, which are as good as the first. */
 static bool stack_mount(void *self, const struct mount *mount)
 {
@@ -173,12 +201,16 @@ static void stack_swapped(struct stack *stack)
 		stack_fails(stack, "proc/swaps", strerror(error));
 }
 
-enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct failure *why)
+enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct nodes *nodes,
+			  struct failure *why)
 {
 	struct stack stack = { .sysfs = sysfs, .why = why };
+	char path[SYSFS_PATH_MAX];
 	enum status status;
 
 	stack_add(&stack, disk);
+	if (!stack.status)
+		stack_add_loops(&stack);
 	if (!stack.status) {
 		status = mounts_each(sysfs, stack_mount, &stack, why);
 		if (status)
@@ -189,6 +221,11 @@ enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct fa
 	if (!stack.status && stack.holder[0])
 		stack.status =
 			failed(why, ST_PCI_ARRAY, "its disk %s is part of %s", disk, stack.holder);
+	for (size_t i = 0; !stack.status && i < stack.names.count; i++) {
+		sysfs_path(path, "sys/class/block/%s", stack.names.list[i]);
+		if (!nodes_add(nodes, sysfs, path, true, stack.names.list[i]))
+			stack.status = failed(why, ST_SYSTEM, "out of memory");
+	}
 	names_free(&stack.names);
 	return stack.status;
 }

@@ -75,9 +75,11 @@ const char *pci_help(enum status status)
 	case ST_PCI_SWAP:
 		return "swapoff";
 	case ST_PCI_ARRAY:
-		return "stop the array, or deactivate the volume";
+		return "stop the array, deactivate the volume, or losetup -d";
 	case ST_PCI_CLAIMED:
 		return "end who uses it: a mount of a container, a volume manager, a VMM";
+	case ST_PCI_OPEN:
+		return "end that process";
 	case ST_PCI_ADDRESS:
 		return "ip address del";
 	case ST_PCI_ROUTE:
@@ -182,7 +184,8 @@ enum status pci_judge(const struct sysfs *sysfs, const struct pci_facts *facts,
 		return status;
 	if (device->vfs)
 		return failed(why, ST_PCI_VFS, "%u SR-IOV functions of it are set up", device->vfs);
-	status = pci_parts_used(sysfs, parts, why);
+	/* What hangs on one that has been given is its VMM's. */
+	status = pci_is_given(device) ? ST_OK : pci_parts_used(sysfs, parts, why);
 	if (status)
 		return status;
 	if (!facts->remaps)

@@ -77,6 +77,12 @@ static bool walk_fails(struct walk *walk, const char *path, const char *name, co
 	return false;
 }
 
+/* Who sits at a keyboard is asked by the kernel and by all sorts of programs. */
+static bool is_for_people(const char *subsystem)
+{
+	return !strcmp(subsystem, "input") || !strcmp(subsystem, "hidraw");
+}
+
 /* nvme0c1n2, a path by controller 1, belongs to nvme0n2. */
 static bool head_of_path(const char *path, char name[SYSFS_NAME_MAX])
 {
@@ -91,7 +97,8 @@ static bool head_of_path(const char *path, char name[SYSFS_NAME_MAX])
 
 static int add_disk(struct walk *walk, const char *name)
 {
-	char head[SYSFS_NAME_MAX], path[SYSFS_PATH_MAX];
+	char head[SYSFS_NAME_MAX], path[SYSFS_PATH_MAX], generic[SYSFS_NAME_MAX];
+	unsigned int subsystem, space;
 
 	if (head_of_path(name, head)) {
 		sysfs_path(path, "sys/class/block/%s", head);
@@ -99,6 +106,13 @@ static int add_disk(struct walk *walk, const char *name)
 		if (!sysfs_exists(walk->sysfs, path))
 			return 0;
 		name = head;
+	}
+	/* Of a disk with several paths this is not below any of their devices. */
+	if (sscanf(name, "nvme%un%u", &subsystem, &space) == 2) {
+		snprintf(generic, sizeof(generic), "ng%un%u", subsystem, space);
+		sysfs_path(path, "sys/class/nvme-generic/%s", generic);
+		if (!nodes_add(&walk->parts->nodes, walk->sysfs, path, false, generic))
+			return -1;
 	}
 	return names_add(&walk->parts->disks, name);
 }
@@ -124,6 +138,8 @@ static bool look_at(void *self, const char *path, const char *name)
 		added = add_disk(walk, name);
 	else if (!strcmp(subsystem, "net"))
 		added = names_add(&walk->parts->interfaces, name);
+	else if (!is_for_people(subsystem))
+		added = nodes_add(&walk->parts->nodes, walk->sysfs, below, false, name) ? 0 : -1;
 	if (added < 0)
 		return walk_fails(walk, path, name, "it cannot be kept in mind");
 	if (!strcmp(subsystem, "block") || !strcmp(subsystem, "net"))
@@ -159,23 +175,30 @@ void pci_parts_free(struct pci_parts *parts)
 {
 	names_free(&parts->disks);
 	names_free(&parts->interfaces);
+	nodes_free(&parts->nodes);
 }
 
 enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *parts,
 			   struct failure *why)
 {
+	struct nodes nodes = { 0 };
 	enum status status = ST_OK;
 	struct failure other;
 
 	/* That the host runs from one is worth more than what another is used for. */
 	for (size_t i = 0; status != ST_PCI_BOOT && i < parts->disks.count; i++)
-		if (pci_disk_used(sysfs, parts->disks.list[i], &other) &&
+		if (pci_disk_used(sysfs, parts->disks.list[i], &nodes, &other) &&
 		    (!status || other.status == ST_PCI_BOOT))
 			status = (*why = other).status;
-	if (status)
-		return status;
-	if (parts->elsewhere)
-		return failed(why, ST_PCI_NAMESPACE,
-			      "its interface is in another network namespace");
-	return parts->interfaces.count ? pci_interfaces_used(&parts->interfaces, why) : ST_OK;
+	if (!status && parts->elsewhere)
+		status = failed(why, ST_PCI_NAMESPACE,
+				"its interface is in another network namespace");
+	if (!status && parts->interfaces.count)
+		status = pci_interfaces_used(&parts->interfaces, why);
+	if (!status && !nodes_join(&nodes, &parts->nodes))
+		status = failed(why, ST_SYSTEM, "out of memory");
+	if (!status)
+		status = nodes_open(sysfs, &nodes, why);
+	nodes_free(&nodes);
+	return status;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "pciopen.h"
 #include "status.h"
 #include "sysfs.h"
 
@@ -23,11 +24,13 @@ struct names {
  * struct pci_parts - what hangs on a device
  * @disks: its block devices, without partitions
  * @interfaces: its network interfaces
+ * @nodes: those in /dev that are no disk's, as of a SCSI device or a clock
  * @elsewhere: it has an interface in another network namespace
  */
 struct pci_parts {
 	struct names disks;
 	struct names interfaces;
+	struct nodes nodes;
 	bool elsewhere;
 };
 
@@ -55,16 +58,18 @@ void pci_parts_free(struct pci_parts *parts);
  * @parts: what
  * @why: filled in unless ST_OK
  *
- * Looked for is, in this order: a file system that the host itself runs from, mounts, swap, arrays
- * and volumes, all of them also by arrays and volumes above a disk; interfaces in other network
- * namespaces, in bridges and bonds or below VLANs, with addresses, with routes. An address of
- * link-local scope, and its routes, are nobody's wish.
+ * Looked for is, in this order: a file system that the host itself runs from, mounts, swap, arrays,
+ * volumes and loop devices, all of them also by arrays and volumes above a disk; interfaces in other
+ * network namespaces, in bridges and bonds or below VLANs, with addresses, with routes; processes
+ * that have a disk or another node open. An address of link-local scope, and its routes, are
+ * nobody's wish; who reads a keyboard does so whosever it is.
  *
- * Not seen are mounts in another mount namespace and disks that a program has open (see
- * pci_parts_claim()), and of interfaces packet sockets and MACVLANs in another network namespace.
+ * Not seen are mounts in another mount namespace (see pci_parts_claim()), what nodes_open() does not
+ * see, and of interfaces packet sockets and MACVLANs in another network namespace.
  *
  * Return: ST_OK: nothing is used; ST_PCI_BOOT, ST_PCI_MOUNTED, ST_PCI_SWAP, ST_PCI_ARRAY,
- * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE or ST_SYSTEM.
+ * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_OPEN, ST_PRIVILEGE (a process
+ * may have it open that the caller may not look at) or ST_SYSTEM.
  */
 enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *parts,
 			   struct failure *why);
@@ -73,11 +78,13 @@ enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *pa
  * pci_disk_used() - the part of pci_parts_used() that is about one disk
  * @sysfs: where
  * @disk: its name
+ * @nodes: those of the disk and of what is made of it are added, for nodes_open()
  * @why: filled in unless ST_OK
  *
  * Return: ST_OK, ST_PCI_BOOT, ST_PCI_MOUNTED, ST_PCI_SWAP, ST_PCI_ARRAY or ST_SYSTEM.
  */
-enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct failure *why);
+enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct nodes *nodes,
+			  struct failure *why);
 
 /**
  * struct pci_claim - disks that nobody else can begin to use

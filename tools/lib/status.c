@@ -46,7 +46,7 @@ const struct status_info status_table[] = {
 	[ST_PCI_BOOT] = { 205, "boot-disk", "the host runs from a disk of the device" },
 	[ST_PCI_MOUNTED] = { 206, "mounted", "a file system of the device is mounted" },
 	[ST_PCI_SWAP] = { 207, "swap", "the host swaps to the device" },
-	[ST_PCI_ARRAY] = { 208, "array", "a disk of the device is in an array or a volume" },
+	[ST_PCI_ARRAY] = { 208, "array", "a disk of the device is in an array, a volume or a loop device" },
 	[ST_PCI_CLAIMED] = { 209, "disk-claimed", "a program has a disk of the device for itself" },
 	[ST_PCI_ADDRESS] = { 210, "address", "an interface of the device has an IP address" },
 	[ST_PCI_ROUTE] = { 211, "route", "a route leads through an interface of the device" },
@@ -67,6 +67,7 @@ const struct status_info status_table[] = {
 	[ST_PCI_HOST] = { 224, "host", "the host lacks what passthrough needs" },
 	[ST_PCI_STUCK] = { 225, "stuck", "what was done could not be undone" },
 	[ST_PCI_PERSIST] = { 226, "persist", "the udev rule could not be written or removed" },
+	[ST_PCI_OPEN] = { 227, "open", "a process has a disk or another node of the device open" },
 };
 
 static_assert(COUNT(status_table) == ST_COUNT, "every status has a row in the table");

@@ -39,7 +39,7 @@
  * @ST_PCI_BOOT: the host's own file systems are on a disk of the device
  * @ST_PCI_MOUNTED: a file system on a disk of the device is mounted
  * @ST_PCI_SWAP: the host swaps to a disk of the device
- * @ST_PCI_ARRAY: a disk of the device is part of an array, a volume or the like
+ * @ST_PCI_ARRAY: a disk of the device is part of an array, a volume, a loop device or the like
  * @ST_PCI_CLAIMED: somebody has a disk of the device for himself (O_EXCL)
  * @ST_PCI_ADDRESS: an interface of the device has an IP address
  * @ST_PCI_ROUTE: a route leads through an interface of the device
@@ -58,6 +58,7 @@
  * @ST_PCI_HOST: the host lacks something that passthrough needs
  * @ST_PCI_STUCK: after a failure the device could not be given back to its driver
  * @ST_PCI_PERSIST: the udev rule could not be written or removed
+ * @ST_PCI_OPEN: a process has a disk or another node of the device open
  * @ST_COUNT: number of values, not a status
  */
 enum status {
@@ -110,6 +111,7 @@ enum status {
 	ST_PCI_HOST,
 	ST_PCI_STUCK,
 	ST_PCI_PERSIST,
+	ST_PCI_OPEN,
 	ST_COUNT
 };
 
