@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "fakehost.h"
-#include "pcibind.h"
 #include "pcipersist.h"
 
 static void addresses(long arg)
@@ -209,39 +208,6 @@ static void rules(long arg)
 	kt_check(!pci_persist_remove(&sysfs, NIC, &removed, &why) && !removed, "removed twice");
 }
 
-/* What is made up does not do what it is told, so this fails, at the reset or
- * behind it. */
-static void bind_fails(long arg)
-{
-	const struct pci_wish wish = { PCI_DRIVER_VFIO, (uid_t)-1, (gid_t)-1 };
-	struct pci_result result;
-	enum status status;
-	char text[64];
-
-	(void)arg;
-	begin();
-	put("sys/bus/pci/drivers/vfio-pci/bind", "");
-	put("sys/bus/pci/drivers/e1000e/unbind", "");
-	put("sys/bus/pci/devices/" NIC "/config", "\x86\x80\xd3\x10\x07\x05\x10\x20");
-	put("sys/bus/pci/drivers_probe", "");
-	status = pci_bind(&sysfs, NIC, &wish, &result, &why);
-	kt_check(status == ST_PCI_PROBE, "%s: %s", status_table[status].name, why.text);
-	/* All of it was asked for, and then taken back. */
-	sysfs_read(&sysfs, "sys/bus/pci/drivers/e1000e/unbind", text, sizeof(text));
-	is(text, NIC);
-	sysfs_read(&sysfs, "sys/bus/pci/devices/" NIC "/reset", text, sizeof(text));
-	is(text, "1");
-	sysfs_read(&sysfs, "sys/bus/pci/drivers_probe", text, sizeof(text));
-	is(text, NIC);
-	sysfs_read(&sysfs, "sys/bus/pci/devices/" NIC "/driver_override", text, sizeof(text));
-	kt_check(!strstr(text, "vfio"), "driver_override is %s", text);
-	/* One that does not answer after its reset. */
-	put("sys/bus/pci/devices/" NIC "/driver_override", "(null)\n");
-	put("sys/bus/pci/devices/" NIC "/config", "\xff\xff\xff\xff\xff\xff\xff\xff");
-	status = pci_bind(&sysfs, NIC, &wish, &result, &why);
-	kt_check(status == ST_PCI_RESET, "%s: %s", status_table[status].name, why.text);
-}
-
 static const struct kt_case cases[] = {
 	{ .name = "addresses are taken in both forms, and nothing else", .run = addresses },
 	{ .name = "a device, its group and its functions are read", .run = reading },
@@ -253,7 +219,6 @@ static const struct kt_case cases[] = {
 	{ .name = "nor one whose group the host uses", .run = groups },
 	{ .name = "nor one with functions, or without a reset", .run = functions_and_reset },
 	{ .name = "a rule for udev says what was asked for", .run = rules },
-	{ .name = "a device that does not change its driver is given back", .run = bind_fails },
 };
 
 int main(int argc, char **argv)

@@ -259,7 +259,15 @@ static void loopback_is_used(long arg)
 	begin();
 	/* The kernel is asked by the name: this one has addresses everywhere. */
 	link_to("sys/bus/pci/devices/" NIC "/net/lo/subsystem", "../../class/net");
+	put("sys/class/net/lo/ifindex", "1\n");
 	judged(ST_PCI_ADDRESS, "127.0.0.1");
+	/* One of this name that is another one than sysfs tells of. */
+	put("sys/class/net/lo/ifindex", "7\n");
+	judged(ST_PCI_CHANGED, "lo is gone");
+	link_to("sys/bus/pci/devices/" NIC "/net/ttnone9/subsystem", "../../class/net");
+	put("sys/class/net/lo/ifindex", "1\n");
+	kt_sys(unlinkat(sysfs.root, "sys/bus/pci/devices/" NIC "/net/lo/subsystem", 0));
+	judged(ST_PCI_CHANGED, "ttnone9 is gone");
 }
 
 static void claims(long arg)

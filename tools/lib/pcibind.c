@@ -11,8 +11,9 @@
  * 2. Its disks are claimed, so that none can be mounted from here on.
  * 3. driver_override names the wanted driver: from now on no other one can take the device, be it
  *    one that is loaded just then.
- * 4. What the host does with it is looked at again, as nothing can claim interfaces, nor a disk from
- *    who does not ask for it; then the old driver is made to let go of it, and the claims end.
+ * 4. All is looked at again: what hangs on it may have come, or been renamed, since then, and nothing
+ *    can claim interfaces, nor a disk from who does not ask for it. Then the old driver is made to
+ *    let go of it, and the claims end.
  * 5. The device, which nobody has, is reset, and must answer.
  * 6. The kernel is asked to find it a driver (drivers_probe).
  * 7. What came of it is read back: the driver, the group, and the node, whose owner is changed.
@@ -280,77 +281,154 @@ static enum status judge(const struct sysfs *sysfs, const struct pci_facts *fact
 
 /* BIND ------------------------------------------------------------------------------------- */
 
-/* Have everything as it was before; @old is what pci_read() told then. */
-static enum status undo(const struct sysfs *sysfs, const struct pci_device *old,
-			struct failure *why)
+/**
+ * struct binding - a device on its way
+ * @sysfs: where
+ * @wish: what is to become of it
+ * @facts: the host's
+ * @old: what pci_read() told before anything was changed
+ * @parts: what hung on it then
+ * @claim: its disks, which are ours
+ * @unbound: its driver was told to let go of it
+ */
+struct binding {
+	const struct sysfs *sysfs;
+	const struct pci_wish *wish;
+	struct pci_facts facts;
+	struct pci_device old;
+	struct pci_parts parts;
+	struct pci_claim claim;
+	bool unbound;
+};
+
+/* Make whoever has it let go, and the old driver take it. */
+static int rebind(const struct binding *binding)
 {
+	const struct pci_device *old = &binding->old;
 	char driver[SYSFS_NAME_MAX];
-	struct failure first = *why;
 	int error = 0;
 
-	current_driver(sysfs, old->address, driver);
+	current_driver(binding->sysfs, old->address, driver);
 	if (driver[0] && strcmp(driver, old->driver))
-		error = tell_driver(sysfs, old->address, driver, "unbind");
+		error = tell_driver(binding->sysfs, old->address, driver, "unbind");
 	if (!error)
-		error = set_override(sysfs, old->address, old->override);
-	current_driver(sysfs, old->address, driver);
+		error = set_override(binding->sysfs, old->address, old->override);
+	current_driver(binding->sysfs, old->address, driver);
 	if (!error && old->driver[0] && !driver[0])
-		error = tell_driver(sysfs, old->address, old->driver, "bind");
-	current_driver(sysfs, old->address, driver);
-	if (!error && !strcmp(driver, old->driver))
+		error = tell_driver(binding->sysfs, old->address, old->driver, "bind");
+	current_driver(binding->sysfs, old->address, driver);
+	return error ? error : strcmp(driver, old->driver) ? ENODEV : 0;
+}
+
+/* Have everything as it was before. What another one has made of the driver is his. */
+static enum status undo(const struct binding *binding, struct failure *why)
+{
+	const struct pci_device *old = &binding->old;
+	struct failure first = *why;
+	int error;
+
+	if (!binding->unbound) {
+		error = set_override(binding->sysfs, old->address, old->override);
+		if (!error)
+			return first.status;
+		return failed(why, ST_PCI_STUCK, "%.300s; and its driver_override is still %s: %s",
+			      first.text, binding->wish->driver, strerror(error));
+	}
+	error = rebind(binding);
+	if (!error)
 		return first.status;
-	return failed(why, ST_PCI_STUCK, "%.300s; and then it did not get back to %s%s%s",
-		      first.text, old->driver[0] ? old->driver : "no driver", error ? ": " : "",
-		      error ? strerror(error) : "");
+	return failed(why, ST_PCI_STUCK, "%.300s; and then it did not get back to %s: %s",
+		      first.text, old->driver[0] ? old->driver : "no driver", strerror(error));
 }
 
 /* Step 7. */
-static enum status verify(const struct sysfs *sysfs, const struct pci_device *old,
-			  const struct pci_wish *wish, struct pci_result *result,
+static enum status verify(const struct binding *binding, struct pci_result *result,
 			  struct failure *why)
 {
 	struct pci_device *device = &result->device;
+	const struct pci_wish *wish = binding->wish;
 	char path[SYSFS_PATH_MAX];
 	enum status status;
 
-	status = pci_read(sysfs, old->address, device, why);
+	status = pci_read(binding->sysfs, binding->old.address, device, why);
 	if (status)
 		return status;
 	if (strcmp(device->driver, wish->driver))
 		return failed(why, ST_PCI_PROBE, "%s did not take it: see the kernel's log",
 			      wish->driver);
-	if (device->group != old->group)
+	if (device->group != binding->old.group)
 		return failed(why, ST_PCI_PROBE, "its IOMMU group changed from %d to %d",
-			      old->group, device->group);
+			      binding->old.group, device->group);
 	node_path(device, path);
-	status = node_give(sysfs, device, wish, path, why);
+	status = node_give(binding->sysfs, device, wish, path, why);
 	if (!status)
 		snprintf(result->node, sizeof(result->node), "/%.380s", path);
 	return status;
 }
 
-/* Steps 4 to 7, driver_override being set. */
-static enum status change_driver(const struct sysfs *sysfs, const struct pci_device *old,
-				 const struct pci_parts *parts, const struct pci_wish *wish,
-				 struct pci_claim *claim, struct pci_result *result,
-				 struct failure *why)
+/* Disks that are not claimed have come since then. */
+static enum status all_claimed(const struct binding *binding, const struct pci_parts *parts,
+			       struct failure *why)
 {
-	enum status status = ST_OK;
-	int error;
+	for (size_t i = 0; i < parts->disks.count; i++)
+		if (!names_has(&binding->parts.disks, parts->disks.list[i]))
+			return failed(why, ST_PCI_CHANGED, "its disk %s has just come",
+				      parts->disks.list[i]);
+	return ST_OK;
+}
 
-	if (pci_is_given(old))
-		status = pci_check_held(sysfs, old, why);
-	else
-		status = pci_parts_used(sysfs, parts, why);
+/* Step 4: the same questions once more, about the device as it is now. */
+static enum status look_again(const struct binding *binding, struct failure *why)
+{
+	const struct pci_device *old = &binding->old;
+	const struct sysfs *sysfs = binding->sysfs;
+	struct pci_device now;
+	struct pci_parts parts;
+	enum status status;
+
+	status = pci_read(sysfs, old->address, &now, why);
 	if (status)
 		return status;
+	if (strcmp(now.driver, old->driver))
+		return failed(why, ST_PCI_CHANGED, "its driver is now %s instead of %s",
+			      now.driver[0] ? now.driver : "none",
+			      old->driver[0] ? old->driver : "none");
+	if (strcmp(now.override, binding->wish->driver))
+		return failed(why, ST_PCI_CHANGED, "somebody else set its driver_override");
+	if (now.group != old->group)
+		return failed(why, ST_PCI_CHANGED, "its IOMMU group changed from %d to %d",
+			      old->group, now.group);
+	status = pci_parts_read(sysfs, old->address, &parts, why);
+	if (!status)
+		status = all_claimed(binding, &parts, why);
+	if (!status)
+		status = judge(sysfs, &binding->facts, &now, &parts, binding->wish->driver, why);
+	pci_parts_free(&parts);
+	if (!status && pci_is_given(old))
+		status = pci_check_held(sysfs, old, why);
+	return status;
+}
+
+/* Steps 4 to 7, driver_override being set. */
+static enum status change_driver(struct binding *binding, struct pci_result *result,
+				 struct failure *why)
+{
+	const struct pci_device *old = &binding->old;
+	const struct sysfs *sysfs = binding->sysfs;
+	enum status status;
+	int error;
+
+	status = look_again(binding, why);
+	if (status)
+		return status;
+	binding->unbound = true;
 	if (old->driver[0]) {
 		error = tell_driver(sysfs, old->address, old->driver, "unbind");
 		if (error)
 			return failed(why, ST_SYSTEM, "%s does not let go of it: %s", old->driver,
 				      strerror(error));
 	}
-	pci_claim_end(claim);
+	pci_claim_end(&binding->claim);
 	status = reset(sysfs, old->address, why);
 	if (status)
 		return status;
@@ -358,35 +436,32 @@ static enum status change_driver(const struct sysfs *sysfs, const struct pci_dev
 	if (error)
 		return failed(why, ST_PCI_PROBE, "the kernel looks for no driver: %s",
 			      strerror(error));
-	return verify(sysfs, old, wish, result, why);
+	return verify(binding, result, why);
 }
 
 /* Steps 2 and 3, and undoing what comes after. */
-static enum status take(const struct sysfs *sysfs, const struct pci_device *old,
-			const struct pci_parts *parts, const struct pci_wish *wish,
-			struct pci_result *result, struct failure *why)
+static enum status take(struct binding *binding, struct pci_result *result, struct failure *why)
 {
-	struct pci_claim claim;
 	sigset_t all, before;
 	enum status status;
 	int error;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	status = pci_parts_claim(sysfs, parts, &claim, why);
+	status = pci_parts_claim(binding->sysfs, &binding->parts, &binding->claim, why);
 	if (!status) {
-		error = set_override(sysfs, old->address, wish->driver);
+		error = set_override(binding->sysfs, binding->old.address, binding->wish->driver);
 		if (error)
 			status = failed(why, error == EACCES ? ST_PRIVILEGE : ST_SYSTEM,
 					"driver_override: %s", strerror(error));
 		else
-			status = change_driver(sysfs, old, parts, wish, &claim, result, why);
+			status = change_driver(binding, result, why);
 		if (status && !error) {
-			pci_claim_end(&claim);
-			status = undo(sysfs, old, why);
+			pci_claim_end(&binding->claim);
+			status = undo(binding, why);
 		}
 	}
-	pci_claim_end(&claim);
+	pci_claim_end(&binding->claim);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return status;
 }
@@ -394,9 +469,8 @@ static enum status take(const struct sysfs *sysfs, const struct pci_device *old,
 enum status pci_bind(const struct sysfs *sysfs, const char *address, const struct pci_wish *wish,
 		     struct pci_result *result, struct failure *why)
 {
-	struct pci_device *old = &result->device;
-	struct pci_parts parts = { 0 };
-	struct pci_facts facts;
+	struct binding binding = { .sysfs = sysfs, .wish = wish };
+	struct pci_device *old = &binding.old;
 	enum status status;
 
 	*result = (struct pci_result){ 0 };
@@ -404,24 +478,19 @@ enum status pci_bind(const struct sysfs *sysfs, const char *address, const struc
 	if (status)
 		return status;
 	snprintf(result->before, sizeof(result->before), "%s", old->driver);
-	pci_facts_read(sysfs, &facts);
-	status = pci_parts_read(sysfs, address, &parts, why);
+	pci_facts_read(sysfs, &binding.facts);
+	status = pci_parts_read(sysfs, address, &binding.parts, why);
 	if (!status)
-		status = judge(sysfs, &facts, old, &parts, wish->driver, why);
+		status = judge(sysfs, &binding.facts, old, &binding.parts, wish->driver, why);
 	if (!status)
 		status = have_driver(sysfs, wish->driver, why);
-	if (!status && !strcmp(old->driver, wish->driver)) {
-		struct pci_device same = *old;
-
+	if (!status && strcmp(old->driver, wish->driver))
+		status = take(&binding, result, why);
+	else if (!status)
 		status = set_override(sysfs, address, wish->driver) ?
 				 failed(why, ST_SYSTEM, "driver_override cannot be written") :
-				 verify(sysfs, &same, wish, result, why);
-	} else if (!status) {
-		struct pci_device before = *old;
-
-		status = take(sysfs, &before, &parts, wish, result, why);
-	}
-	pci_parts_free(&parts);
+				 verify(&binding, result, why);
+	pci_parts_free(&binding.parts);
 	return status;
 }
 

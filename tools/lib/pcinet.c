@@ -133,8 +133,10 @@ static enum status has_route(const struct tables *tables, const char *name, int 
 	return ST_OK;
 }
 
-enum status pci_interfaces_used(const struct names *interfaces, struct failure *why)
+enum status pci_interfaces_used(const struct sysfs *sysfs, const struct names *interfaces,
+				struct failure *why)
 {
+	char path[SYSFS_PATH_MAX];
 	struct tables tables;
 	enum status status;
 
@@ -144,10 +146,16 @@ enum status pci_interfaces_used(const struct names *interfaces, struct failure *
 		struct rtnl_link *link = rtnl_link_get_by_name(tables.links, name);
 		int index, master;
 
-		/* One that vanished is not in use. */
-		if (!link)
-			continue;
-		index = rtnl_link_get_ifindex(link);
+		/* Names change, and sysfs may be that of another network namespace. */
+		index = link ? rtnl_link_get_ifindex(link) : 0;
+		sysfs_path(path, "sys/class/net/%s/ifindex", name);
+		if (!link || sysfs_number(sysfs, path, -1) != index) {
+			if (link)
+				rtnl_link_put(link);
+			status = failed(why, ST_PCI_CHANGED,
+					"its interface %s is gone, or has another name", name);
+			break;
+		}
 		master = rtnl_link_get_master(link);
 		rtnl_link_put(link);
 		status = is_part(&tables, name, index, master ? master : -1, why);

@@ -26,15 +26,22 @@
 /* Directories below each other that are looked into; a disk behind USB hubs is at about 12. */
 #define DEPTH_MAX 24
 
+bool names_has(const struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!strcmp(names->list[i], name))
+			return true;
+	return false;
+}
+
 int names_add(struct names *names, const char *name)
 {
 	char(*list)[SYSFS_NAME_MAX];
 
 	if (strlen(name) >= SYSFS_NAME_MAX)
 		return -1;
-	for (size_t i = 0; i < names->count; i++)
-		if (!strcmp(names->list[i], name))
-			return 0;
+	if (names_has(names, name))
+		return 0;
 	list = reallocarray(names->list, names->count + 1, sizeof(*list));
 	if (!list)
 		return -1;
@@ -194,7 +201,7 @@ enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *pa
 		status = failed(why, ST_PCI_NAMESPACE,
 				"its interface is in another network namespace");
 	if (!status && parts->interfaces.count)
-		status = pci_interfaces_used(&parts->interfaces, why);
+		status = pci_interfaces_used(sysfs, &parts->interfaces, why);
 	if (!status && !nodes_join(&nodes, &parts->nodes))
 		status = failed(why, ST_SYSTEM, "out of memory");
 	if (!status)

@@ -68,8 +68,9 @@ void pci_parts_free(struct pci_parts *parts);
  * see, and of interfaces packet sockets and MACVLANs in another network namespace.
  *
  * Return: ST_OK: nothing is used; ST_PCI_BOOT, ST_PCI_MOUNTED, ST_PCI_SWAP, ST_PCI_ARRAY,
- * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_OPEN, ST_PRIVILEGE (a process
- * may have it open that the caller may not look at) or ST_SYSTEM.
+ * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_OPEN, ST_PCI_CHANGED (an
+ * interface is called something else meanwhile), ST_PRIVILEGE (a process may have it open that the
+ * caller may not look at) or ST_SYSTEM.
  */
 enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *parts,
 			   struct failure *why);
@@ -117,12 +118,15 @@ void pci_claim_end(struct pci_claim *claim);
 
 /**
  * pci_interfaces_used() - the part of pci_parts_used() that asks the kernel by netlink
+ * @sysfs: where
  * @interfaces: names
  * @why: filled in unless ST_OK
  *
- * Return: ST_OK: none is used; ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE or ST_SYSTEM.
+ * Return: ST_OK: none is used; ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_CHANGED (one is
+ * gone, or has another name) or ST_SYSTEM.
  */
-enum status pci_interfaces_used(const struct names *interfaces, struct failure *why);
+enum status pci_interfaces_used(const struct sysfs *sysfs, const struct names *interfaces,
+				struct failure *why);
 
 /**
  * names_add() - add a name that is not there yet
@@ -132,6 +136,13 @@ enum status pci_interfaces_used(const struct names *interfaces, struct failure *
  * Return: 1, 0 if it is there already, -1 if memory ran out or the name is too long.
  */
 int names_add(struct names *names, const char *name);
+
+/**
+ * names_has() - whether a name is among others
+ * @names: these
+ * @name: it
+ */
+bool names_has(const struct names *names, const char *name);
 
 /**
  * names_free() - free names

@@ -59,6 +59,7 @@
  * @ST_PCI_STUCK: after a failure the device could not be given back to its driver
  * @ST_PCI_PERSIST: the udev rule could not be written or removed
  * @ST_PCI_OPEN: a process has a disk or another node of the device open
+ * @ST_PCI_CHANGED: the device was changed by somebody else meanwhile
  * @ST_COUNT: number of values, not a status
  */
 enum status {
@@ -112,6 +113,7 @@ enum status {
 	ST_PCI_STUCK,
 	ST_PCI_PERSIST,
 	ST_PCI_OPEN,
+	ST_PCI_CHANGED,
 	ST_COUNT
 };
 
