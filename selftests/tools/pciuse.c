@@ -251,6 +251,14 @@ static void interfaces(long arg)
 	put("sys/bus/pci/devices/" NIC "/net/gone", "");
 	kt_sys(unlinkat(sysfs.root, "sys/bus/pci/devices/" NIC "/net/gone", 0));
 	judged(ST_PCI_NAMESPACE, NULL);
+	/* Of two, one is elsewhere: in the count only. Names with a dot are passed over here. */
+	begin();
+	link_to("sys/bus/pci/devices/" NIC "/net/lo/subsystem", "../../class/net");
+	put("sys/bus/pci/devices/" NIC "/net/.eth1/ifindex", "4712\n");
+	kt_check(!pci_parts_read(&sysfs, NIC, &parts, &why) && parts.interfaces.count == 1, "%zu",
+		 parts.interfaces.count);
+	kt_check(parts.elsewhere, "one of two is not missed");
+	pci_parts_free(&parts);
 }
 
 static void loopback_is_used(long arg)

@@ -60,7 +60,8 @@ enum status pci_lock(const struct sysfs *sysfs, int *fd, struct failure *why);
  * right before the driver has to let go.
  *
  * Return: ST_OK, ST_PCI_ABSENT, what pci_judge() returns, ST_PCI_CLAIMED, ST_PCI_CHANGED (by somebody
- * else, between the two looks), ST_PCI_VMM, ST_PCI_NO_DRIVER, ST_PCI_RESET, ST_PCI_PROBE, ST_PCI_STUCK, ST_PRIVILEGE or ST_SYSTEM.
+ * else, between the two looks), ST_PCI_VMM, ST_PCI_NO_DRIVER, ST_PCI_RESET, ST_PCI_PROBE,
+ * ST_PCI_STUCK, ST_PRIVILEGE or ST_SYSTEM.
  */
 enum status pci_bind(const struct sysfs *sysfs, const char *address, const struct pci_wish *wish,
 		     struct pci_result *result, struct failure *why);

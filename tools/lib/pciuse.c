@@ -11,7 +11,8 @@
  *
  * What becomes of a disk is seen in pcidisk.c, of an interface in pcinet.c.
  *
- * A directory 'net' without an interface in it belongs to one in another network namespace.
+ * Interfaces of other network namespaces are left out of what the kernel lists, but not of how many
+ * directories it says there are in the directory 'net': links to it are counted, one from each.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -158,7 +159,8 @@ static bool look_at(void *self, const char *path, const char *name)
 	walk->depth--;
 	if (found < 0 && found != -ENOENT)
 		return walk_fails(walk, path, name, strerror(-found));
-	if (!found && !strcmp(name, "net"))
+	/* Two more are its own and that from above; a file system that counts none has one. */
+	if (!strcmp(name, "net") && (!found || st.st_nlink > 2 + (nlink_t)found))
 		walk->parts->elsewhere = true;
 	return !walk->status;
 }
