@@ -22,6 +22,8 @@ struct bind_wish {
 	struct pci_wish device;
 	const char *owner;
 	bool persist;
+	char rule[SYSFS_PATH_MAX];
+	const struct sysfs *sysfs;
 	struct context context;
 };
 
@@ -105,54 +107,33 @@ static void print_json(const struct pci_result *result, const struct bind_wish *
 	json_print(json, wish->context.pretty);
 }
 
-static enum status persist(const struct sysfs *sysfs, const struct pci_result *result,
-			   const struct bind_wish *wish, char rule[SYSFS_PATH_MAX],
-			   struct failure *why)
+/* The last step of pci_bind(): what could not be made to last is not wanted for now either. */
+static enum status persist(void *self, const struct pci_result *result, struct failure *why)
 {
 	char command[SYSFS_PATH_MAX], path[SYSFS_PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", command, sizeof(command) - 1);
-	enum status status;
+	struct bind_wish *wish = self;
 
 	if (length < 0)
 		return failed(why, ST_PCI_PERSIST, "/proc/self/exe: %s", strerror(errno));
 	command[length] = '\0';
-	status = pci_persist_write(sysfs, &result->device, wish->device.driver, command,
-				   wish->owner, why);
 	pci_persist_path(path, result->device.address);
-	snprintf(rule, SYSFS_PATH_MAX, "/%.380s", path);
-	return status;
+	snprintf(wish->rule, sizeof(wish->rule), "/%.380s", path);
+	return pci_persist_write(wish->sysfs, &result->device, wish->device.driver, command,
+				 wish->owner, why);
 }
 
-/* What could not be made to last is not wanted for now either. */
-static enum status persist_or_undo(const struct sysfs *sysfs, const struct pci_result *result,
-				   const struct bind_wish *wish, char rule[SYSFS_PATH_MAX],
-				   struct failure *why)
-{
-	enum status status = persist(sysfs, result, wish, rule, why);
-	struct pci_result released;
-	struct failure other;
-
-	if (!status || !strcmp(result->before, result->device.driver))
-		return status;
-	if (pci_release(sysfs, result->device.address, &released, &other) ||
-	    strcmp(released.device.driver, result->before))
-		return failed(why, ST_PCI_STUCK, "no udev rule, and it did not get back to %s",
-			      result->before[0] ? result->before : "no driver");
-	return status;
-}
-
-static void report_bind(const struct pci_result *result, const struct bind_wish *wish,
-			const char *rule)
+static void report_bind(const struct pci_result *result, const struct bind_wish *wish)
 {
 	if (wish->context.json) {
-		print_json(result, wish, rule);
+		print_json(result, wish, wish->rule);
 		return;
 	}
 	printf("%s: %s has it, %s%s%s%s\n", result->device.address, result->device.driver,
 	       result->node, wish->owner ? " is for " : "", wish->owner ? wish->owner : "",
 	       strcmp(result->before, result->device.driver) ? "" : ", as before");
-	if (*rule)
-		printf("at boot: %s\n", rule);
+	if (*wish->rule)
+		printf("at boot: %s\n", wish->rule);
 }
 
 int pci_bind_verb(const struct context *context, int argc, char **argv)
@@ -169,7 +150,7 @@ int pci_bind_verb(const struct context *context, int argc, char **argv)
 		.device = { .driver = PCI_DRIVER_VFIO, .owner = (uid_t)-1, .group = (gid_t)-1 },
 		.context = *context,
 	};
-	char address[PCI_ADDRESS_MAX] = "", rule[SYSFS_PATH_MAX] = "";
+	char address[PCI_ADDRESS_MAX] = "";
 	struct sysfs sysfs = { -1 };
 	struct pci_result result;
 	struct failure why;
@@ -183,20 +164,21 @@ int pci_bind_verb(const struct context *context, int argc, char **argv)
 	/* Of the user's own group nobody has spoken. */
 	if (wish.owner && !strchr(wish.owner, ':'))
 		wish.device.group = (gid_t)-1;
+	wish.sysfs = &sysfs;
+	wish.device.last = wish.persist ? persist : NULL;
+	wish.device.self = &wish;
 	if (!status)
 		status = sysfs_open("/", &sysfs, &why);
 	if (!status)
 		status = pci_lock(&sysfs, &lock, &why);
 	if (!status)
 		status = pci_bind(&sysfs, address, &wish.device, &result, &why);
-	if (!status && wish.persist)
-		status = persist_or_undo(&sysfs, &result, &wish, rule, &why);
 	if (lock >= 0)
 		close(lock);
 	sysfs_close(&sysfs);
 	if (status)
 		return pci_complain(address, &why);
-	report_bind(&result, &wish, rule);
+	report_bind(&result, &wish);
 	return 0;
 }
 

@@ -48,6 +48,7 @@ state() {
 	echo "override $(cat "$PCI/$1/driver_override")"
 	echo "interface $(interface "$1")"
 	echo "functions $(cat "$PCI/$1/sriov_numvfs" 2>/dev/null)"
+	echo "node of $(stat -c %U:%G "/dev/vfio/$(group "$1")" 2>/dev/null)"
 }
 
 # untouched DEV CODE COMMAND...: refused, and the device is as it was.

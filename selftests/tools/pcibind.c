@@ -7,6 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,7 +31,9 @@ static void begin_bind(void)
 
 static void bound(enum status want, const char *text)
 {
-	const struct pci_wish wish = { PCI_DRIVER_VFIO, (uid_t)-1, (gid_t)-1 };
+	const struct pci_wish wish = { .driver = PCI_DRIVER_VFIO,
+				       .owner = (uid_t)-1,
+				       .group = (gid_t)-1 };
 	struct pci_result result;
 	enum status status;
 
@@ -174,9 +178,84 @@ static void changes(long arg)
 	}
 }
 
+#define NODE "dev/vfio/7"
+
+/* Have the device given to VMMs by somebody, and its node be a user's. */
+static void begin_given(void)
+{
+	begin_bind();
+	put("sys/class/vfio/7/dev", "1:3\n");
+	put("dev/vfio/vfio", "");
+	kt_sys(mknodat(sysfs.root, NODE, S_IFCHR | 0600, makedev(1, 3)));
+	kt_sys(fchownat(sysfs.root, NODE, 1001, 1002, 0));
+	kt_sys(unlinkat(sysfs.root, "sys/bus/pci/devices/" NIC "/driver", 0));
+	link_to("sys/bus/pci/devices/" NIC "/driver", "../../drivers/vfio-pci");
+}
+
+static void owned(uid_t owner, gid_t group)
+{
+	struct stat st;
+
+	kt_sys(fstatat(sysfs.root, NODE, &st, 0));
+	kt_check(st.st_uid == owner && st.st_gid == group, "the node is %u:%u's", st.st_uid,
+		 st.st_gid);
+}
+
+static enum status last_step(void *self, const struct pci_result *result, struct failure *reason)
+{
+	(void)self;
+	(void)result;
+	owned(1003, 1004);
+	return failed(reason, ST_PCI_PERSIST, "on purpose");
+}
+
+static void owners(long arg)
+{
+	struct pci_wish wish = { .driver = PCI_DRIVER_VFIO, .owner = 1003, .group = 1004 };
+	struct pci_result result;
+	enum status status;
+
+	(void)arg;
+	if (geteuid())
+		kt_skip("root alone makes nodes");
+	begin_given();
+	kt_check(!pci_bind(&sysfs, NIC, &wish, &result, &why), "%s", why.text);
+	owned(1003, 1004);
+	/* The same, but that it fails at the end. */
+	begin_given();
+	put(OVERRIDE, "\n");
+	wish.last = last_step;
+	status = pci_bind(&sysfs, NIC, &wish, &result, &why);
+	kt_check(status == ST_PCI_PERSIST, "%s: %s", status_table[status].name, why.text);
+	owned(1001, 1002);
+	not_overridden();
+	/* To the other driver, which is not there, and back: what is made up cannot be told. */
+	begin_given();
+	put("sys/bus/pci/drivers/shunt_vfio/bind", "");
+	put("sys/bus/pci/devices/" NIC "/vendor", "0x1af4\n");
+	put("sys/bus/pci/devices/" NIC "/device", "0x1041\n");
+	put("sys/bus/pci/devices/" NIC "/config", "\xff\xff\xff\xff\xff\xff\xff\xff");
+	wish.driver = PCI_DRIVER_SHUNT;
+	status = pci_bind(&sysfs, NIC, &wish, &result, &why);
+	kt_check(status == ST_PCI_RESET, "%s: %s", status_table[status].name, why.text);
+	owned(1001, 1002);
+	/* Not let go of. */
+	begin_given();
+	kt_sys(unlinkat(sysfs.root, "sys/bus/pci/drivers/vfio-pci/unbind", 0));
+	status = pci_release(&sysfs, NIC, &result, &why);
+	kt_check(status == ST_SYSTEM, "%s: %s", status_table[status].name, why.text);
+	owned(1001, 1002);
+	/* Let go of, and there is still a node, as that of others in the group. */
+	begin_given();
+	status = pci_release(&sysfs, NIC, &result, &why);
+	kt_check(status == ST_PCI_STUCK, "%s: %s", status_table[status].name, why.text);
+	owned(1001, 1002);
+}
+
 static const struct kt_case cases[] = {
 	{ .name = "a device that does not change its driver is given back", .run = fails },
 	{ .name = "what changes meanwhile is seen in time", .run = changes },
+	{ .name = "what fails leaves the node to whose it was", .run = owners },
 };
 
 int main(int argc, char **argv)

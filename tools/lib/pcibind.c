@@ -17,10 +17,13 @@
  * 5. The device, which nobody has, is reset, and must answer.
  * 6. The kernel is asked to find it a driver (drivers_probe).
  * 7. What came of it is read back: the driver, the group, and the node, whose owner is changed.
+ * 8. What the caller wants to have with it is done, as a rule for the next boot.
  *
  * From 3 on, any failure undoes it all: whoever has the device lets go, driver_override is what it
- * was, and the old driver is told to take it (by its own file 'bind', which asks nobody else). That
- * this worked is read back too; if it did not, the failure says so (ST_PCI_STUCK).
+ * was, the old driver is told to take it (by its own file 'bind', which asks nobody else), and the
+ * node, which there was if that driver was one of VFIO or if others of the group are given, gets
+ * back the owner that it had. That this worked is read back too; if it did not, the failure says so
+ * (ST_PCI_STUCK).
  *
  * The way back is shorter. What must not happen there is that the kernel waits for a VMM which has
  * the device, as it does when a driver of VFIO is made to let go: the node is taken from its owner,
@@ -167,9 +170,10 @@ static enum status have_driver(const struct sysfs *sysfs, const char *driver, st
 
 /* THE NODE --------------------------------------------------------------------------------- */
 
-static void node_path(const struct pci_device *device, char path[SYSFS_PATH_MAX])
+static void node_path(const struct pci_device *device, const char *driver,
+		      char path[SYSFS_PATH_MAX])
 {
-	if (!strcmp(device->driver, PCI_DRIVER_SHUNT))
+	if (!strcmp(driver, PCI_DRIVER_SHUNT))
 		sysfs_path(path, "dev/shunt-vfio/%s", device->address);
 	else
 		sysfs_path(path, "dev/vfio/%d", device->group);
@@ -200,6 +204,52 @@ static bool node_is_right(const struct sysfs *sysfs, const struct pci_device *de
 		return false;
 	snprintf(is, sizeof(is), "%u:%u", major(st->st_rdev), minor(st->st_rdev));
 	return !strcmp(want, is);
+}
+
+/**
+ * struct node_owner - whose a node was
+ * @path: the node's; empty: there was none
+ * @owner: user
+ * @group: group
+ */
+struct node_owner {
+	char path[SYSFS_PATH_MAX];
+	uid_t owner;
+	gid_t group;
+};
+
+/* Whose the node of a device is, or of its group, if it has that driver. */
+static void node_remember(const struct sysfs *sysfs, const struct pci_device *device,
+			  const char *driver, struct node_owner *node)
+{
+	struct stat st;
+	int fd;
+
+	node_path(device, driver, node->path);
+	fd = node_find(sysfs, node->path, &st);
+	if (fd < 0) {
+		node->path[0] = '\0';
+		return;
+	}
+	node->owner = st.st_uid;
+	node->group = st.st_gid;
+	close(fd);
+}
+
+/* Have it owned as it was. One that is gone needs no owner. Returns 0 or an errno. */
+static int node_restore(const struct sysfs *sysfs, const struct node_owner *node)
+{
+	struct stat st;
+	int fd, error = 0;
+
+	fd = node->path[0] ? node_find(sysfs, node->path, &st) : -1;
+	if (fd < 0)
+		return 0;
+	if ((st.st_uid != node->owner || st.st_gid != node->group) &&
+	    fchownat(fd, "", node->owner, node->group, AT_EMPTY_PATH))
+		error = errno;
+	close(fd);
+	return error;
 }
 
 /* Wait for the node, see that it is right, and have it owned. */
@@ -234,15 +284,19 @@ static enum status node_give(const struct sysfs *sysfs, const struct pci_device 
 	return ST_OK;
 }
 
-enum status pci_check_held(const struct sysfs *sysfs, const struct pci_device *device,
-			   struct failure *why)
+/*
+ * See that no VMM has a device that was given away. Its node is root's alone meanwhile, so that no
+ * VMM of another user can open it between this and what comes next; and stays so on ST_OK.
+ */
+static enum status check_held(const struct sysfs *sysfs, const struct pci_device *device,
+			      struct failure *why)
 {
 	char path[SYSFS_PATH_MAX];
 	enum status status = ST_OK;
 	struct stat st;
 	int name, fd;
 
-	node_path(device, path);
+	node_path(device, device->driver, path);
 	name = node_find(sysfs, path, &st);
 	/* Without a node nobody can have it open. */
 	if (name < 0)
@@ -290,6 +344,7 @@ static enum status judge(const struct sysfs *sysfs, const struct pci_facts *fact
  * @parts: what hung on it then
  * @claim: its disks, which are ours
  * @unbound: its driver was told to let go of it
+ * @nodes: of the driver that it had, and of that which it is to have
  */
 struct binding {
 	const struct sysfs *sysfs;
@@ -299,6 +354,7 @@ struct binding {
 	struct pci_parts parts;
 	struct pci_claim claim;
 	bool unbound;
+	struct node_owner nodes[2];
 };
 
 /* Make whoever has it let go, and the old driver take it. */
@@ -327,18 +383,23 @@ static enum status undo(const struct binding *binding, struct failure *why)
 	struct failure first = *why;
 	int error;
 
-	if (!binding->unbound) {
-		error = set_override(binding->sysfs, old->address, old->override);
-		if (!error)
-			return first.status;
+	error = binding->unbound ? rebind(binding) :
+				   set_override(binding->sysfs, old->address, old->override);
+	if (error && binding->unbound)
+		return failed(why, ST_PCI_STUCK, "%.300s; and then it did not get back to %s: %s",
+			      first.text, old->driver[0] ? old->driver : "no driver",
+			      strerror(error));
+	if (error)
 		return failed(why, ST_PCI_STUCK, "%.300s; and its driver_override is still %s: %s",
 			      first.text, binding->wish->driver, strerror(error));
+	for (size_t i = 0; i < 2 && !error; i++) {
+		error = node_restore(binding->sysfs, &binding->nodes[i]);
+		if (error)
+			return failed(why, ST_PCI_STUCK,
+				      "%.300s; and /%.100s did not get its owner back: %s",
+				      first.text, binding->nodes[i].path, strerror(error));
 	}
-	error = rebind(binding);
-	if (!error)
-		return first.status;
-	return failed(why, ST_PCI_STUCK, "%.300s; and then it did not get back to %s: %s",
-		      first.text, old->driver[0] ? old->driver : "no driver", strerror(error));
+	return first.status;
 }
 
 /* Step 7. */
@@ -359,7 +420,7 @@ static enum status verify(const struct binding *binding, struct pci_result *resu
 	if (device->group != binding->old.group)
 		return failed(why, ST_PCI_PROBE, "its IOMMU group changed from %d to %d",
 			      binding->old.group, device->group);
-	node_path(device, path);
+	node_path(device, device->driver, path);
 	status = node_give(binding->sysfs, device, wish, path, why);
 	if (!status)
 		snprintf(result->node, sizeof(result->node), "/%.380s", path);
@@ -405,11 +466,20 @@ static enum status look_again(const struct binding *binding, struct failure *why
 		status = judge(sysfs, &binding->facts, &now, &parts, binding->wish->driver, why);
 	pci_parts_free(&parts);
 	if (!status && pci_is_given(old))
-		status = pci_check_held(sysfs, old, why);
+		status = check_held(sysfs, old, why);
 	return status;
 }
 
-/* Steps 4 to 7, driver_override being set. */
+/* Step 8. */
+static enum status finish(const struct binding *binding, const struct pci_result *result,
+			  struct failure *why)
+{
+	const struct pci_wish *wish = binding->wish;
+
+	return wish->last ? wish->last(wish->self, result, why) : ST_OK;
+}
+
+/* Steps 4 to 8, driver_override being set. */
 static enum status change_driver(struct binding *binding, struct pci_result *result,
 				 struct failure *why)
 {
@@ -436,7 +506,22 @@ static enum status change_driver(struct binding *binding, struct pci_result *res
 	if (error)
 		return failed(why, ST_PCI_PROBE, "the kernel looks for no driver: %s",
 			      strerror(error));
-	return verify(binding, result, why);
+	status = verify(binding, result, why);
+	return status ? status : finish(binding, result, why);
+}
+
+/* It has the wanted driver already: of all the steps only the last are left. */
+static enum status keep(struct binding *binding, struct pci_result *result, struct failure *why)
+{
+	const struct pci_device *old = &binding->old;
+	enum status status;
+
+	if (set_override(binding->sysfs, old->address, binding->wish->driver))
+		return failed(why, ST_SYSTEM, "driver_override cannot be written");
+	status = verify(binding, result, why);
+	if (!status)
+		status = finish(binding, result, why);
+	return status ? undo(binding, why) : ST_OK;
 }
 
 /* Steps 2 and 3, and undoing what comes after. */
@@ -484,24 +569,57 @@ enum status pci_bind(const struct sysfs *sysfs, const char *address, const struc
 		status = judge(sysfs, &binding.facts, old, &binding.parts, wish->driver, why);
 	if (!status)
 		status = have_driver(sysfs, wish->driver, why);
+	if (!status && pci_is_given(old))
+		node_remember(sysfs, old, old->driver, &binding.nodes[0]);
+	if (!status)
+		node_remember(sysfs, old, wish->driver, &binding.nodes[1]);
 	if (!status && strcmp(old->driver, wish->driver))
 		status = take(&binding, result, why);
 	else if (!status)
-		status = set_override(sysfs, address, wish->driver) ?
-				 failed(why, ST_SYSTEM, "driver_override cannot be written") :
-				 verify(&binding, result, why);
+		status = keep(&binding, result, why);
 	pci_parts_free(&binding.parts);
 	return status;
 }
 
 /* RELEASE ---------------------------------------------------------------------------------- */
 
+/* Steps of the way back; the device's node is root's. */
+static enum status let_go(const struct sysfs *sysfs, struct pci_device *device, struct failure *why)
+{
+	char path[SYSFS_PATH_MAX], alias[256], address[PCI_ADDRESS_MAX];
+	sigset_t all, before;
+	enum status status;
+	int error;
+
+	snprintf(address, sizeof(address), "%s", device->address);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	error = set_override(sysfs, address, "");
+	if (!error)
+		error = tell_driver(sysfs, address, device->driver, "unbind");
+	pci_path(path, address, "modalias");
+	if (!error && sysfs_read(sysfs, path, alias, sizeof(alias)))
+		module_load_for(alias);
+	/* That there is no driver for it is nobody's fault; what has it now is told. */
+	if (!error)
+		probe(sysfs, address);
+	else
+		set_override(sysfs, address, device->override);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (error)
+		return failed(why, error == EACCES ? ST_PRIVILEGE : ST_SYSTEM,
+			      "%s does not let go of it: %s", device->driver, strerror(error));
+	status = pci_read(sysfs, address, device, why);
+	if (!status && pci_is_given(device))
+		status = failed(why, ST_PCI_STUCK, "%s took it again", device->driver);
+	return status;
+}
+
 enum status pci_release(const struct sysfs *sysfs, const char *address, struct pci_result *result,
 			struct failure *why)
 {
 	struct pci_device *device = &result->device;
-	char path[SYSFS_PATH_MAX], alias[256];
-	sigset_t all, before;
+	struct node_owner node = { 0 };
 	enum status status;
 	int error;
 
@@ -515,27 +633,15 @@ enum status pci_release(const struct sysfs *sysfs, const char *address, struct p
 			      device->driver[0] ? device->driver : "none");
 	if (device->vfs)
 		return failed(why, ST_PCI_VFS, "%u SR-IOV functions of it are set up", device->vfs);
-	status = pci_check_held(sysfs, device, why);
+	node_remember(sysfs, device, device->driver, &node);
+	status = check_held(sysfs, device, why);
 	if (status)
 		return status;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	error = set_override(sysfs, address, "");
-	if (!error)
-		error = tell_driver(sysfs, address, device->driver, "unbind");
-	pci_path(path, address, "modalias");
-	if (!error && sysfs_read(sysfs, path, alias, sizeof(alias)))
-		module_load_for(alias);
-	/* That there is no driver for it is nobody's fault; what has it now is told. */
-	if (!error)
-		probe(sysfs, address);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return failed(why, error == EACCES ? ST_PRIVILEGE : ST_SYSTEM,
-			      "%s does not let go of it: %s", device->driver, strerror(error));
-	status = pci_read(sysfs, address, device, why);
-	if (!status && pci_is_given(device))
-		status = failed(why, ST_PCI_STUCK, "%s took it again", device->driver);
+	status = let_go(sysfs, device, why);
+	/* It is still there if the driver is, or other devices of its group. */
+	error = node_restore(sysfs, &node);
+	if (error && !status)
+		status = failed(why, ST_PCI_STUCK, "/%.100s did not get its owner back: %s",
+				node.path, strerror(error));
 	return status;
 }

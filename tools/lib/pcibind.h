@@ -8,19 +8,7 @@
 #include "pcijudge.h"
 
 /**
- * struct pci_wish - what is to become of a device
- * @driver: which is to have it: PCI_DRIVER_VFIO or PCI_DRIVER_SHUNT
- * @owner: whose its node is to be; -1 to leave it
- * @group: whose group's; -1 to leave it
- */
-struct pci_wish {
-	const char *driver;
-	uid_t owner;
-	gid_t group;
-};
-
-/**
- * struct pci_result - what has become of it, as read back
+ * struct pci_result - what has become of a device, as read back
  * @device: the device
  * @before: the driver that it had; empty for none
  * @node: path of the node that the VMM opens; empty for none
@@ -29,6 +17,23 @@ struct pci_result {
 	struct pci_device device;
 	char before[SYSFS_NAME_MAX];
 	char node[SYSFS_PATH_MAX];
+};
+
+/**
+ * struct pci_wish - what is to become of a device
+ * @driver: which is to have it: PCI_DRIVER_VFIO or PCI_DRIVER_SHUNT
+ * @owner: whose its node is to be; -1 to leave it
+ * @group: whose group's; -1 to leave it
+ * @last: the last step, as to have it so at boot; gets @self and what was read back. If it fails all
+ *        is undone. NULL: there is none
+ * @self: for @last
+ */
+struct pci_wish {
+	const char *driver;
+	uid_t owner;
+	gid_t group;
+	enum status (*last)(void *self, const struct pci_result *result, struct failure *why);
+	void *self;
 };
 
 /**
@@ -53,15 +58,15 @@ enum status pci_lock(const struct sysfs *sysfs, int *fd, struct failure *why);
  *
  * Context: with pci_lock(). Loads the driver. Signals that would end the process wait meanwhile.
  *
- * Whatever fails, the device has the driver that it had, or why->status is ST_PCI_STUCK. A device
- * that has the wanted driver already keeps it; the node's owner is changed.
+ * Whatever fails, the device has the driver and the node the owner that they had, or why->status is
+ * ST_PCI_STUCK. A device that has the wanted driver already keeps it; the node's owner is changed.
  *
  * Who has a disk of it open is waited for, 3 seconds at most. All is looked at twice, the second time
  * right before the driver has to let go.
  *
  * Return: ST_OK, ST_PCI_ABSENT, what pci_judge() returns, ST_PCI_CLAIMED, ST_PCI_CHANGED (by somebody
  * else, between the two looks), ST_PCI_VMM, ST_PCI_NO_DRIVER, ST_PCI_RESET, ST_PCI_PROBE,
- * ST_PCI_STUCK, ST_PRIVILEGE or ST_SYSTEM.
+ * ST_PCI_STUCK, ST_PRIVILEGE, ST_SYSTEM or what @wish->last returns.
  */
 enum status pci_bind(const struct sysfs *sysfs, const char *address, const struct pci_wish *wish,
 		     struct pci_result *result, struct failure *why);
@@ -75,24 +80,12 @@ enum status pci_bind(const struct sysfs *sysfs, const char *address, const struc
  *
  * Context: as pci_bind(). Loads the driver that the device wants.
  *
+ * The node of a group that other devices of are still given keeps its owner.
+ *
  * Return: ST_OK, ST_PCI_ABSENT, ST_PCI_NOT_BOUND, ST_PCI_VMM, ST_PCI_STUCK, ST_PRIVILEGE or
  * ST_SYSTEM.
  */
 enum status pci_release(const struct sysfs *sysfs, const char *address, struct pci_result *result,
 			struct failure *why);
-
-/**
- * pci_check_held() - see that no VMM has a device that was given away
- * @sysfs: where
- * @device: the device
- * @why: filled in unless ST_OK
- *
- * Its node is the caller's alone meanwhile, so that no VMM of another user can open it between this
- * and what comes next; and stays so on ST_OK.
- *
- * Return: ST_OK, ST_PCI_VMM or ST_SYSTEM.
- */
-enum status pci_check_held(const struct sysfs *sysfs, const struct pci_device *device,
-			   struct failure *why);
 
 #endif
