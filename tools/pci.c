@@ -7,9 +7,11 @@
 static const struct verb verbs[] = {
 	{ "list", "[-j] [-p]", "list PCI devices, and whether each can be passed through",
 	  pci_list },
-	{ "bind", "DEV [--driver vfio-pci|shunt-vfio] [--owner USER[:GROUP]] [--persist]",
+	{ "bind",
+	  "DEV [--driver vfio-pci|shunt-vfio] [--owner USER[:GROUP]] [--persist]\n"
+	  "      [--wait SECONDS]",
 	  "take a device from the host, for virtual machines", pci_bind_verb },
-	{ "release", "DEV", "give it back to the host", pci_release_verb },
+	{ "release", "DEV [--wait SECONDS]", "give it back to the host", pci_release_verb },
 	{ "vfs",
 	  "DEV N [mac ADDRESS] [vlan ID [qos N]] [spoofcheck on|off] [trust on|off]\n"
 	  "      [vf I ATTRIBUTE...]...",

@@ -17,11 +17,15 @@
 #include "out.h"
 #include "pci.h"
 
+/* Longer nobody waits on purpose. */
+#define WAIT_MAX_S 86400
+
 /* What the command line asks for. */
 struct bind_wish {
 	struct pci_wish device;
 	const char *owner;
 	bool persist;
+	unsigned int wait;
 	char rule[SYSFS_PATH_MAX];
 	const struct sysfs *sysfs;
 	struct context context;
@@ -51,6 +55,8 @@ static enum status take_option(void *self, int option, const char *argument, str
 		wish->owner = argument;
 		return args_user("--owner", argument, &wish->device.owner, &wish->device.group,
 				 why);
+	case 'w':
+		return pci_take_number("--wait", argument, WAIT_MAX_S, &wish->wait, why);
 	case 's':
 		wish->persist = true;
 		return ST_OK;
@@ -83,6 +89,32 @@ int pci_complain(const char *address, const struct failure *why)
 	failed(&whole, why->status, "%s: %.350s%s%s", address, why->text, help ? ": " : "",
 	       help ? help : "");
 	return complain(&whole);
+}
+
+enum status pci_take_number(const char *what, const char *text, unsigned int most,
+			    unsigned int *number, struct failure *why)
+{
+	enum status status;
+
+	if (!strcmp(text, "0")) {
+		*number = 0;
+		return ST_OK;
+	}
+	status = args_number(what, text, number, why);
+	if (!status && *number > most)
+		status = failed(why, ST_NUMBER, "%s: %s is more than %u", what, text, most);
+	return status;
+}
+
+static void say_waiting(void)
+{
+	fputs("shunt: another shunt pci is at work: waiting for it\n", stderr);
+}
+
+enum status pci_begin(const struct sysfs *sysfs, unsigned int seconds, int *lock,
+		      struct failure *why)
+{
+	return pci_lock(sysfs, seconds, say_waiting, lock, why);
 }
 
 static struct json_object *text_or_null(const char *text)
@@ -142,12 +174,14 @@ int pci_bind_verb(const struct context *context, int argc, char **argv)
 		{ "driver", required_argument, NULL, 'd' },
 		{ "owner", required_argument, NULL, 'o' },
 		{ "persist", no_argument, NULL, 's' },
+		{ "wait", required_argument, NULL, 'w' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "pretty", no_argument, NULL, 'p' },
 		{ 0 },
 	};
 	struct bind_wish wish = {
 		.device = { .driver = PCI_DRIVER_VFIO, .owner = (uid_t)-1, .group = (gid_t)-1 },
+		.wait = PCI_LOCK_S,
 		.context = *context,
 	};
 	char address[PCI_ADDRESS_MAX] = "";
@@ -170,7 +204,7 @@ int pci_bind_verb(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = sysfs_open("/", &sysfs, &why);
 	if (!status)
-		status = pci_lock(&sysfs, &lock, &why);
+		status = pci_begin(&sysfs, wish.wait, &lock, &why);
 	if (!status)
 		status = pci_bind(&sysfs, address, &wish.device, &result, &why);
 	if (lock >= 0)
@@ -199,12 +233,13 @@ static void report_release(const struct pci_result *result, const struct bind_wi
 int pci_release_verb(const struct context *context, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "wait", required_argument, NULL, 'w' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "pretty", no_argument, NULL, 'p' },
 		{ 0 },
 	};
 	char address[PCI_ADDRESS_MAX] = "", rule[SYSFS_PATH_MAX] = "", path[SYSFS_PATH_MAX];
-	struct bind_wish wish = { .context = *context };
+	struct bind_wish wish = { .context = *context, .wait = PCI_LOCK_S };
 	struct sysfs sysfs = { -1 };
 	struct failure why, no_rule;
 	struct pci_result result;
@@ -219,7 +254,7 @@ int pci_release_verb(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = sysfs_open("/", &sysfs, &why);
 	if (!status)
-		status = pci_lock(&sysfs, &lock, &why);
+		status = pci_begin(&sysfs, wish.wait, &lock, &why);
 	if (!status)
 		status = pci_release(&sysfs, address, &result, &why);
 	/* The rule goes as well, also that of a device which is not there, or was not given. */

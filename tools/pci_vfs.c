@@ -30,22 +30,6 @@ struct vfs_wish {
 	bool set;
 };
 
-/* From 0, which args_number() does not take. */
-static enum status take_number(const char *what, const char *text, unsigned int most,
-			       unsigned int *number, struct failure *why)
-{
-	enum status status;
-
-	if (!strcmp(text, "0")) {
-		*number = 0;
-		return ST_OK;
-	}
-	status = args_number(what, text, number, why);
-	if (!status && *number > most)
-		status = failed(why, ST_NUMBER, "%s: %s is more than %u", what, text, most);
-	return status;
-}
-
 static enum status take_switch(const char *what, const char *text, int *on, struct failure *why)
 {
 	if (strcmp(text, "on") && strcmp(text, "off"))
@@ -66,12 +50,12 @@ static enum status take_attribute(struct pci_vf_wish *wish, const char *word, co
 		return args_mac("mac", value, wish->mac, why);
 	}
 	if (!strcmp(word, "vlan")) {
-		status = take_number(word, value, 4094, &number, why);
+		status = pci_take_number(word, value, 4094, &number, why);
 		wish->vlan = (int)number;
 		return status;
 	}
 	if (!strcmp(word, "qos"))
-		return take_number(word, value, 7, &wish->qos, why);
+		return pci_take_number(word, value, 7, &wish->qos, why);
 	if (!strcmp(word, "spoofcheck"))
 		return take_switch(word, value, &wish->spoofcheck, why);
 	if (!strcmp(word, "trust"))
@@ -89,7 +73,7 @@ static enum status take_attributes(struct vfs_wish *wish, int argc, char **argv,
 		if (i + 1 == argc)
 			return failed(why, ST_USAGE, "pci vfs: '%s' needs a value", argv[i]);
 		if (!strcmp(argv[i], "vf")) {
-			status = take_number("vf", argv[i + 1], PCI_VFS_MAX, &index, why);
+			status = pci_take_number("vf", argv[i + 1], PCI_VFS_MAX, &index, why);
 			if (!status && index >= wish->number)
 				status = failed(why, ST_NUMBER,
 						"vf: %u functions are numbered from 0",
@@ -119,7 +103,7 @@ static enum status parse(int argc, char **argv, struct vfs_wish *wish, struct fa
 
 	if (argc < 3)
 		return failed(why, ST_USAGE, "pci vfs: the number of functions is missing");
-	status = take_number("pci vfs", argv[2], PCI_VFS_MAX, &wish->number, why);
+	status = pci_take_number("pci vfs", argv[2], PCI_VFS_MAX, &wish->number, why);
 	if (status)
 		return status;
 	wish->wishes = calloc(wish->number + 1, sizeof(*wish->wishes));
@@ -167,7 +151,7 @@ int pci_vfs(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = sysfs_open("/", &sysfs, &why);
 	if (!status)
-		status = pci_lock(&sysfs, &lock, &why);
+		status = pci_begin(&sysfs, PCI_LOCK_S, &lock, &why);
 	if (!status)
 		status = pci_vfs_change(&sysfs, address, wish.number, wish.wishes,
 					wish.set ? wish.number : 0, &vfs, &why);

@@ -252,9 +252,44 @@ static void owners(long arg)
 	owned(1001, 1002);
 }
 
+static int waits;
+
+static void waiting(void)
+{
+	waits++;
+}
+
+static void locks(long arg)
+{
+	int first, second;
+	pid_t pid;
+
+	(void)arg;
+	begin();
+	put("run/x", "");
+	kt_check(!pci_lock(&sysfs, 0, waiting, &first, &why), "%s", why.text);
+	kt_check(pci_lock(&sysfs, 0, waiting, &second, &why) == ST_PCI_LOCKED && second < 0 &&
+			 !waits,
+		 "locked twice, or waited for");
+	kt_check(pci_lock(&sysfs, 2, waiting, &second, &why) == ST_PCI_LOCKED && waits == 1,
+		 "waited %d times", waits);
+	/* Who has it ends at last. */
+	pid = kt_sys(fork());
+	if (!pid) {
+		sleep(2);
+		_exit(0);
+	}
+	close(first);
+	kt_check(!pci_lock(&sysfs, PCI_LOCK_S, waiting, &second, &why) && waits == 2, "%s",
+		 why.text);
+	close(second);
+	waitpid(pid, NULL, 0);
+}
+
 static const struct kt_case cases[] = {
 	{ .name = "a device that does not change its driver is given back", .run = fails },
 	{ .name = "what changes meanwhile is seen in time", .run = changes },
+	{ .name = "one is at work at a time, and is waited for", .run = locks },
 	{ .name = "what fails leaves the node to whose it was", .run = owners },
 };
 

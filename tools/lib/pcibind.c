@@ -49,7 +49,7 @@
 
 #define LOCK "run/shunt-pci.lock"
 
-/* How long to wait for the lock, and for a node that somebody else makes. */
+/* How long to wait for a node that somebody else makes. */
 #define WAIT_S 10
 #define STEPS 10 /* a second */
 #define STEP_NS (1000000000 / STEPS)
@@ -69,21 +69,28 @@ static void wait_a_step(void)
 	nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
 }
 
-enum status pci_lock(const struct sysfs *sysfs, int *fd, struct failure *why)
+enum status pci_lock(const struct sysfs *sysfs, unsigned int seconds, void (*waiting)(void),
+		     int *fd, struct failure *why)
 {
 	*fd = openat(sysfs->root, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		return failed(why, errno == EACCES ? ST_PRIVILEGE : ST_SYSTEM, "/" LOCK ": %s",
 			      strerror(errno));
 	for (unsigned int i = 0; flock(*fd, LOCK_EX | LOCK_NB); i++) {
+		enum status status = ST_OK;
+
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return failed(why, ST_SYSTEM, "/" LOCK ": %s", strerror(errno));
-		if (i == WAIT_S * STEPS) {
+			status = failed(why, ST_SYSTEM, "/" LOCK ": %s", strerror(errno));
+		else if (i == seconds * STEPS)
+			status = failed(why, ST_PCI_LOCKED,
+					"another shunt pci has been at work for %u s", seconds);
+		if (status) {
 			close(*fd);
 			*fd = -1;
-			return failed(why, ST_PCI_LOCKED,
-				      "another shunt pci has been at work for %d s", WAIT_S);
+			return status;
 		}
+		if (i == STEPS)
+			waiting();
 		wait_a_step();
 	}
 	return ST_OK;

@@ -8,6 +8,14 @@
 #include "pcijudge.h"
 
 /**
+ * PCI_LOCK_S - how long to wait for others, seconds
+ *
+ * At boot udev has one process for each device begin at once, each of which takes some seconds with
+ * its device; and it ends those that are there after 180.
+ */
+#define PCI_LOCK_S 150
+
+/**
  * struct pci_result - what has become of a device, as read back
  * @device: the device
  * @before: the driver that it had; empty for none
@@ -39,14 +47,15 @@ struct pci_wish {
 /**
  * pci_lock() - keep other processes of this command from changing devices
  * @sysfs: where
+ * @seconds: to wait for one that is at work, at most
+ * @waiting: called once if it takes more than a second
  * @fd: receives what is to be closed at the end, close-on-exec; -1 on failure
  * @why: filled in on failure
  *
- * Waits ten seconds at most.
- *
  * Return: ST_OK, ST_PCI_LOCKED, ST_PRIVILEGE or ST_SYSTEM.
  */
-enum status pci_lock(const struct sysfs *sysfs, int *fd, struct failure *why);
+enum status pci_lock(const struct sysfs *sysfs, unsigned int seconds, void (*waiting)(void),
+		     int *fd, struct failure *why);
 
 /**
  * pci_bind() - give a device to VMMs
