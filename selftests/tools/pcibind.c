@@ -276,7 +276,7 @@ static void locks(long arg)
 	/* Who has it ends at last. */
 	pid = kt_sys(fork());
 	if (!pid) {
-		sleep(2);
+		sleep(3);
 		_exit(0);
 	}
 	close(first);

@@ -69,19 +69,33 @@ static void wait_a_step(void)
 	nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
 }
 
+/* What a busy machine makes of steps is more than their sum. */
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 enum status pci_lock(const struct sysfs *sysfs, unsigned int seconds, void (*waiting)(void),
 		     int *fd, struct failure *why)
 {
+	long began, last;
+
 	*fd = openat(sysfs->root, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		return failed(why, errno == EACCES ? ST_PRIVILEGE : ST_SYSTEM, "/" LOCK ": %s",
 			      strerror(errno));
-	for (unsigned int i = 0; flock(*fd, LOCK_EX | LOCK_NB); i++) {
+	began = last = now_ms();
+	while (flock(*fd, LOCK_EX | LOCK_NB)) {
 		enum status status = ST_OK;
+		int error = errno;
+		long now = now_ms();
 
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			status = failed(why, ST_SYSTEM, "/" LOCK ": %s", strerror(errno));
-		else if (i == seconds * STEPS)
+		if (error != EWOULDBLOCK && error != EINTR)
+			status = failed(why, ST_SYSTEM, "/" LOCK ": %s", strerror(error));
+		else if (now - began >= seconds * 1000L)
 			status = failed(why, ST_PCI_LOCKED,
 					"another shunt pci has been at work for %u s", seconds);
 		if (status) {
@@ -89,8 +103,9 @@ enum status pci_lock(const struct sysfs *sysfs, unsigned int seconds, void (*wai
 			*fd = -1;
 			return status;
 		}
-		if (i == STEPS)
+		if (last - began < 1000 && now - began >= 1000)
 			waiting();
+		last = now;
 		wait_a_step();
 	}
 	return ST_OK;
