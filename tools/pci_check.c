@@ -84,9 +84,9 @@ static void check_remapping(const struct sysfs *sysfs, struct finding *finding)
 	struct pci_facts facts;
 
 	pci_facts_read(sysfs, &facts);
-	if (pci_remaps(sysfs))
+	if (facts.remaps)
 		found(finding, GOOD, NULL, "on");
-	else if (facts.remaps)
+	else if (facts.vfio_unsafe)
 		found(finding, WARNING, "unload vfio_iommu_type1 and load it without the parameter",
 		      "off, and vfio_iommu_type1 allows unsafe interrupts: a guest may send any "
 		      "to the host");

@@ -123,6 +123,7 @@ static void no_iommu(long arg)
 
 static void no_remapping(long arg)
 {
+	struct pci_facts facts;
 	struct utsname name;
 
 	(void)arg;
@@ -136,6 +137,14 @@ static void no_remapping(long arg)
 	judged(ST_PCI_NO_REMAP, NULL);
 	put("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n");
 	judged(ST_OK, NULL);
+	/* The other driver has a parameter of its own. */
+	pci_facts_read(&sysfs, &facts);
+	kt_check(!pci_judge_remapping(&facts, PCI_DRIVER_VFIO, &why), "%s", why.text);
+	kt_check(pci_judge_remapping(&facts, PCI_DRIVER_SHUNT, &why) == ST_PCI_NO_REMAP,
+		 "shunt_vfio goes by what vfio_iommu_type1 is told");
+	put("sys/module/shunt_vfio/parameters/unsafe_interrupts_without_remapping", "Y\n");
+	pci_facts_read(&sysfs, &facts);
+	kt_check(!pci_judge_remapping(&facts, PCI_DRIVER_SHUNT, &why), "%s", why.text);
 }
 
 static void groups(long arg)

@@ -21,6 +21,7 @@
 static void begin_bind(void)
 {
 	begin();
+	put("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "N\n");
 	put("sys/bus/pci/drivers/vfio-pci/bind", "");
 	put("sys/bus/pci/drivers/vfio-pci/unbind", "");
 	put("sys/bus/pci/drivers/e1000e/bind", "");

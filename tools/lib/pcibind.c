@@ -7,7 +7,8 @@
  * A device goes to a VMM in these steps:
  *
  * 1. All that can be known before is looked at: the device and its group (pcijudge.c), what the
- *    host does with it (pciuse.c), that the wanted driver is in the kernel.
+ *    host does with it (pciuse.c), that the wanted driver is in the kernel, and what its modules,
+ *    which are loaded for that, say of interrupts.
  * 2. Its disks are claimed, so that none can be mounted from here on.
  * 3. driver_override names the wanted driver: from now on no other one can take the device, be it
  *    one that is loaded just then.
@@ -188,6 +189,22 @@ static enum status have_driver(const struct sysfs *sysfs, const char *driver, st
 	if (!sysfs_exists(sysfs, path))
 		return failed(why, ST_PCI_NO_DRIVER, "its module brings no driver %s", driver);
 	return ST_OK;
+}
+
+/*
+ * What the driver's modules are told about interrupts is known once they are loaded: by options of
+ * modprobe.d. That of containers is not loaded by vfio-pci in time; and need not be there, for VMMs
+ * that know iommufd.
+ */
+static enum status have_remapping(const struct sysfs *sysfs, const char *driver,
+				  struct pci_facts *facts, struct failure *why)
+{
+	struct failure ignored;
+
+	if (!strcmp(driver, PCI_DRIVER_VFIO) && !sysfs_exists(sysfs, "sys/module/vfio_iommu_type1"))
+		module_load("vfio_iommu_type1", &ignored);
+	pci_facts_read(sysfs, facts);
+	return pci_judge_remapping(facts, driver, why);
 }
 
 /* THE NODE --------------------------------------------------------------------------------- */
@@ -576,7 +593,8 @@ static enum status take(struct binding *binding, struct pci_result *result, stru
 enum status pci_bind(const struct sysfs *sysfs, const char *address, const struct pci_wish *wish,
 		     struct pci_result *result, struct failure *why)
 {
-	struct binding binding = { .sysfs = sysfs, .wish = wish };
+	/* Of interrupts more is known later. */
+	struct binding binding = { .sysfs = sysfs, .wish = wish, .facts.remaps = true };
 	struct pci_device *old = &binding.old;
 	enum status status;
 
@@ -585,12 +603,13 @@ enum status pci_bind(const struct sysfs *sysfs, const char *address, const struc
 	if (status)
 		return status;
 	snprintf(result->before, sizeof(result->before), "%s", old->driver);
-	pci_facts_read(sysfs, &binding.facts);
 	status = pci_parts_read(sysfs, address, &binding.parts, why);
 	if (!status)
 		status = judge(sysfs, &binding.facts, old, &binding.parts, wish->driver, why);
 	if (!status)
 		status = have_driver(sysfs, wish->driver, why);
+	if (!status)
+		status = have_remapping(sysfs, wish->driver, &binding.facts, why);
 	if (!status && pci_is_given(old))
 		node_remember(sysfs, old, old->driver, &binding.nodes[0]);
 	if (!status)

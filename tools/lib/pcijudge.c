@@ -23,7 +23,7 @@
  * Names of interrupt controllers in /proc/interrupts begin so where interrupts are remapped; that
  * is x86 only, others have controllers that tell devices apart anyway.
  */
-bool pci_remaps(const struct sysfs *sysfs)
+static bool remaps(const struct sysfs *sysfs)
 {
 	struct utsname name;
 	char *line = NULL;
@@ -48,13 +48,31 @@ bool pci_remaps(const struct sysfs *sysfs)
 	return found;
 }
 
+static bool parameter(const struct sysfs *sysfs, const char *module, const char *name)
+{
+	char path[SYSFS_PATH_MAX], text[8];
+
+	sysfs_path(path, "sys/module/%s/parameters/%s", module, name);
+	sysfs_read(sysfs, path, text, sizeof(text));
+	return text[0] == 'Y';
+}
+
 void pci_facts_read(const struct sysfs *sysfs, struct pci_facts *facts)
 {
-	char text[8];
+	facts->remaps = remaps(sysfs);
+	facts->vfio_unsafe = parameter(sysfs, "vfio_iommu_type1", "allow_unsafe_interrupts");
+	facts->shunt_unsafe =
+		parameter(sysfs, PCI_DRIVER_SHUNT, "unsafe_interrupts_without_remapping");
+}
 
-	sysfs_read(sysfs, "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", text,
-		   sizeof(text));
-	facts->remaps = text[0] == 'Y' || pci_remaps(sysfs);
+enum status pci_judge_remapping(const struct pci_facts *facts, const char *driver,
+				struct failure *why)
+{
+	bool shunt = !strcmp(driver, PCI_DRIVER_SHUNT);
+
+	if (facts->remaps || (shunt ? facts->shunt_unsafe : facts->vfio_unsafe))
+		return ST_OK;
+	return failed(why, ST_PCI_NO_REMAP, "the host does not remap interrupts");
 }
 
 const char *pci_help(enum status status)
@@ -188,10 +206,10 @@ enum status pci_judge(const struct sysfs *sysfs, const struct pci_facts *facts,
 		return failed(why, ST_PCI_VFS, "%u SR-IOV functions of it are set up", device->vfs);
 	/* What hangs on one that has been given is its VMM's. */
 	status = pci_is_given(device) ? ST_OK : pci_parts_used(sysfs, parts, why);
+	if (!status)
+		status = pci_judge_remapping(facts, driver, why);
 	if (status)
 		return status;
-	if (!facts->remaps)
-		return failed(why, ST_PCI_NO_REMAP, "the host does not remap interrupts");
 	if (!device->can_reset)
 		return failed(why, ST_PCI_NO_RESET, "the kernel has no way to reset it");
 	return ST_OK;

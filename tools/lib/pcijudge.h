@@ -20,24 +20,33 @@
 
 /**
  * struct pci_facts - what holds for all devices of a host
- * @remaps: interrupts of devices are remapped, or the kernel was told not to care
+ * @remaps: interrupts of devices are remapped
+ * @vfio_unsafe: vfio_iommu_type1, without which no container is, was told not to care
+ * @shunt_unsafe: shunt_vfio was told not to care
  */
 struct pci_facts {
 	bool remaps;
+	bool vfio_unsafe;
+	bool shunt_unsafe;
 };
 
 /**
  * pci_facts_read() - look at the host
  * @sysfs: where
- * @facts: filled in
+ * @facts: filled in; what modules are told is seen of those that are loaded only
  */
 void pci_facts_read(const struct sysfs *sysfs, struct pci_facts *facts);
 
 /**
- * pci_remaps() - whether the kernel remaps interrupts of devices, as far as it shows
- * @sysfs: where
+ * pci_judge_remapping() - whether a driver may give devices away, as far as interrupts matter
+ * @facts: the host's, with the driver's modules loaded
+ * @driver: PCI_DRIVER_VFIO or PCI_DRIVER_SHUNT
+ * @why: filled in unless ST_OK
+ *
+ * Return: ST_OK or ST_PCI_NO_REMAP.
  */
-bool pci_remaps(const struct sysfs *sysfs);
+enum status pci_judge_remapping(const struct pci_facts *facts, const char *driver,
+				struct failure *why);
 
 /**
  * pci_judge() - whether a device can be given to a VMM
