@@ -293,6 +293,98 @@ static void claims(long arg)
 	pci_parts_free(&parts);
 }
 
+/* A virtio device of the NIC, as its driver has it. */
+static void make_virtio(const char *driver)
+{
+	char target[64];
+
+	unlinkat(sysfs.root, "sys/bus/pci/devices/" NIC "/virtio0/driver", 0);
+	snprintf(target, sizeof(target), "../../bus/virtio/drivers/%s", driver);
+	link_to("sys/bus/pci/devices/" NIC "/virtio0/driver", target);
+}
+
+static void shares(long arg)
+{
+	static const char mounted[] = "1 0 0:9 / /mnt rw - virtiofs some rw\n"
+				      "2 0 0:9 / /srv rw - 9p the\\040tag rw\n";
+
+	(void)arg;
+	begin();
+	link_to("sys/bus/pci/devices/" NIC "/virtio0/subsystem", "../../bus/virtio");
+	make_virtio("virtio_rng");
+	put("proc/self/mountinfo", mounted);
+	judged(ST_OK, NULL);
+	/* Which of several it is the kernel does not show. */
+	make_virtio("virtiofs");
+	judged(ST_PCI_MOUNTED, "virtiofs file system is mounted: /mnt");
+	put("proc/self/mountinfo", "2 0 0:9 / /srv rw - 9p tag rw\n");
+	judged(ST_OK, NULL);
+	make_virtio("9pnet_virtio");
+	put("sys/bus/pci/devices/" NIC "/virtio0/mount_tag", "the tag");
+	judged(ST_OK, NULL);
+	put("proc/self/mountinfo", mounted);
+	judged(ST_PCI_MOUNTED, "9p file system is mounted: /srv");
+	put("proc/self/mountinfo", "2 0 0:9 / / rw - 9p the\\040tag rw\n");
+	judged(ST_PCI_BOOT, "the host runs from its 9p file system");
+	put("proc/self/mountinfo", "2 0 0:9 / / rw - 9p the\\040tags rw\n");
+	judged(ST_OK, NULL);
+	put("proc/self/mountinfo", "2 0 0:9 / / rw - 9p the\\04 rw\n");
+	judged(ST_OK, NULL);
+	/* Nor is a tag shown at all, which then may be any. */
+	kt_sys(unlinkat(sysfs.root, "sys/bus/pci/devices/" NIC "/virtio0/mount_tag", 0));
+	judged(ST_PCI_BOOT, NULL);
+}
+
+static void consoles(long arg)
+{
+	(void)arg;
+	begin();
+	link_to("sys/bus/pci/devices/" NIC "/tty/ttyS4/subsystem", "../../class/tty");
+	put("proc/consoles", "tty0                 -WU (EC    )    4:1\n"
+			     "hvc0                 -W- (E  p  )  229:0\n"
+			     "ttyS40               -W- (E  p  )    4:104\n");
+	judged(ST_OK, NULL);
+	put("proc/consoles", "tty0 -WU (EC    )    4:1\nttyS4 -W- (E  p  )    4:68\n");
+	judged(ST_PCI_CONSOLE, "console ttyS4 is on it");
+	put("proc/consoles", "hvc0                 -W- (E  p  )  229:0\n");
+	judged(ST_OK, NULL);
+	link_to("sys/bus/pci/devices/" NIC "/virtio0/subsystem", "../../bus/virtio");
+	make_virtio("virtio_console");
+	judged(ST_PCI_CONSOLE, "console hvc0 may be on it");
+	put("proc/consoles", "tty0 -WU (EC    )    4:1\n");
+	judged(ST_OK, NULL);
+	kt_sys(unlinkat(sysfs.root, "proc/consoles", 0));
+	judged(ST_SYSTEM, "/proc/consoles");
+}
+
+static void screens(long arg)
+{
+	(void)arg;
+	begin();
+	put("sys/bus/pci/devices/" NIC "/boot_vga", "1\n");
+	put("sys/class/vtconsole/vtcon0/name", "(S) dummy device\n");
+	put("sys/class/vtconsole/vtcon0/bind", "1\n");
+	judged(ST_OK, NULL);
+	put("sys/class/vtconsole/vtcon0/name", "(S) VGA+\n");
+	judged(ST_PCI_CONSOLE, "the screen that the host booted with");
+	put("sys/class/vtconsole/vtcon0/bind", "0\n");
+	judged(ST_OK, NULL);
+	/* A frame buffer of another card, and one of the firmware. */
+	link_to("sys/class/graphics/fb0", "../../devices/pci0000:00/0000:00:02.0/graphics/fb0");
+	judged(ST_OK, NULL);
+	link_to("sys/class/graphics/fb1", "../../devices/platform/efi-framebuffer.0/graphics/fb1");
+	judged(ST_PCI_CONSOLE, "the screen that the host booted with");
+	/* One of its own, of another card than that: used if the console is on any. */
+	put("sys/bus/pci/devices/" NIC "/boot_vga", "0\n");
+	link_to("sys/bus/pci/devices/" NIC "/graphics/fb2/subsystem", "../../class/graphics");
+	judged(ST_OK, NULL);
+	put("sys/class/vtconsole/vtcon1/name", "(M) frame buffer device\n");
+	put("sys/class/vtconsole/vtcon1/bind", "1\n");
+	judged(ST_PCI_CONSOLE, "the host's screen is on it");
+	put("sys/class/vtconsole/vtcon1/bind", "0\n");
+	judged(ST_OK, NULL);
+}
+
 static const struct kt_case cases[] = {
 	{ .name = "mounts are found by number and by name", .run = mounts },
 	{ .name = "swap is found", .run = swaps },
@@ -304,6 +396,9 @@ static const struct kt_case cases[] = {
 	{ .name = "paths of NVMe lead to their disks", .run = nvme_paths },
 	{ .name = "interfaces are found, and that one is elsewhere", .run = interfaces },
 	{ .name = "addresses of an interface are found", .run = loopback_is_used },
+	{ .name = "directories of a hypervisor are found", .run = shares },
+	{ .name = "the console is found", .run = consoles },
+	{ .name = "the screen is found", .run = screens },
 	{ .name = "what is no disk is not claimed", .run = claims },
 };
 

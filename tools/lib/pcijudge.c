@@ -96,6 +96,9 @@ const char *pci_help(enum status status)
 		return "stop the array, deactivate the volume, or losetup -d";
 	case ST_PCI_CLAIMED:
 		return "end who uses it: a mount of a container, a volume manager, a VMM";
+	case ST_PCI_CONSOLE:
+		return "have the console elsewhere (console=), the screen unbound in "
+		       "/sys/class/vtconsole, and no video=efifb";
 	case ST_PCI_CHANGED:
 		return "try again";
 	case ST_PCI_OPEN:

@@ -125,11 +125,53 @@ static int add_disk(struct walk *walk, const char *name)
 	return names_add(&walk->parts->disks, name);
 }
 
+/* A virtio device is what its driver makes of it; returns -1 if that cannot be kept in mind. */
+static int add_virtio(struct walk *walk, const char *path)
+{
+	char file[SYSFS_PATH_MAX], driver[SYSFS_NAME_MAX], tag[256];
+
+	sysfs_path(file, "%s/driver", path);
+	sysfs_link(walk->sysfs, file, driver);
+	if (!strcmp(driver, "virtiofs"))
+		walk->parts->virtiofs = true;
+	else if (!strcmp(driver, "virtio_console"))
+		walk->parts->hypervisor_console = true;
+	else if (!strcmp(driver, "9pnet_virtio")) {
+		sysfs_path(file, "%s/mount_tag", path);
+		if (!sysfs_read(walk->sysfs, file, tag, sizeof(tag)) ||
+		    strlen(tag) >= SYSFS_NAME_MAX)
+			tag[0] = '\0';
+		return names_add(&walk->parts->tags, tag);
+	}
+	return 0;
+}
+
+/* Returns 1 if nothing below it matters, -1 if it cannot be kept in mind. */
+static int add_part(struct walk *walk, const char *path, const char *name, const char *subsystem)
+{
+	struct pci_parts *parts = walk->parts;
+	int added = 0;
+
+	if (!strcmp(subsystem, "block"))
+		return add_disk(walk, name) < 0 ? -1 : 1;
+	if (!strcmp(subsystem, "net"))
+		return names_add(&parts->interfaces, name) < 0 ? -1 : 1;
+	if (!strcmp(subsystem, "tty"))
+		added = names_add(&parts->terminals, name);
+	else if (!strcmp(subsystem, "virtio"))
+		added = add_virtio(walk, path);
+	else if (!strcmp(subsystem, "graphics"))
+		parts->frame_buffer = true;
+	if (!is_for_people(subsystem) && !nodes_add(&parts->nodes, walk->sysfs, path, false, name))
+		added = -1;
+	return added < 0 ? -1 : 0;
+}
+
 static bool look_at(void *self, const char *path, const char *name)
 {
 	char below[SYSFS_PATH_MAX], link[SYSFS_PATH_MAX], subsystem[SYSFS_NAME_MAX];
 	struct walk *walk = self;
-	int found, added = 0;
+	int found, added;
 	struct stat st;
 
 	sysfs_path(below, "%s/%s", path, name);
@@ -142,15 +184,10 @@ static bool look_at(void *self, const char *path, const char *name)
 	if (!S_ISDIR(st.st_mode))
 		return true;
 	sysfs_link(walk->sysfs, link, subsystem);
-	if (!strcmp(subsystem, "block"))
-		added = add_disk(walk, name);
-	else if (!strcmp(subsystem, "net"))
-		added = names_add(&walk->parts->interfaces, name);
-	else if (!is_for_people(subsystem))
-		added = nodes_add(&walk->parts->nodes, walk->sysfs, below, false, name) ? 0 : -1;
+	added = add_part(walk, below, name, subsystem);
 	if (added < 0)
 		return walk_fails(walk, path, name, "it cannot be kept in mind");
-	if (!strcmp(subsystem, "block") || !strcmp(subsystem, "net"))
+	if (added)
 		return true;
 	if (walk->depth == DEPTH_MAX)
 		return walk_fails(walk, path, name, "too deep");
@@ -177,6 +214,8 @@ enum status pci_parts_read(const struct sysfs *sysfs, const char *address, struc
 	found = sysfs_each(sysfs, path, look_at, &walk);
 	if (found < 0)
 		walk_fails(&walk, path, "", strerror(-found));
+	pci_path(path, address, "boot_vga");
+	parts->boot_vga = sysfs_number(sysfs, path, 0) == 1;
 	return walk.status;
 }
 
@@ -185,6 +224,8 @@ void pci_parts_free(struct pci_parts *parts)
 	names_free(&parts->disks);
 	names_free(&parts->interfaces);
 	nodes_free(&parts->nodes);
+	names_free(&parts->tags);
+	names_free(&parts->terminals);
 }
 
 enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *parts,
@@ -199,11 +240,15 @@ enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *pa
 		if (pci_disk_used(sysfs, parts->disks.list[i], &nodes, &other) &&
 		    (!status || other.status == ST_PCI_BOOT))
 			status = (*why = other).status;
+	if (!status)
+		status = pci_shares_used(sysfs, parts, why);
 	if (!status && parts->elsewhere)
 		status = failed(why, ST_PCI_NAMESPACE,
 				"its interface is in another network namespace");
 	if (!status && parts->interfaces.count)
 		status = pci_interfaces_used(sysfs, &parts->interfaces, why);
+	if (!status)
+		status = pci_consoles_used(sysfs, parts, why);
 	if (!status && !nodes_join(&nodes, &parts->nodes))
 		status = failed(why, ST_SYSTEM, "out of memory");
 	if (!status)

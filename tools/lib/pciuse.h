@@ -26,12 +26,24 @@ struct names {
  * @interfaces: its network interfaces
  * @nodes: those in /dev that are no disk's, as of a SCSI device or a clock
  * @elsewhere: it has an interface in another network namespace
+ * @tags: by which hypervisors' directories (9p) are mounted; an empty one is not known
+ * @virtiofs: it is such a directory by virtiofs, whose tag the kernel does not show
+ * @terminals: its serial lines
+ * @hypervisor_console: it is a virtio console, which may have terminals hvc0 and on
+ * @frame_buffer: it has one
+ * @boot_vga: it is the graphics card that the firmware began with
  */
 struct pci_parts {
 	struct names disks;
 	struct names interfaces;
 	struct nodes nodes;
 	bool elsewhere;
+	struct names tags;
+	bool virtiofs;
+	struct names terminals;
+	bool hypervisor_console;
+	bool frame_buffer;
+	bool boot_vga;
 };
 
 /**
@@ -59,16 +71,17 @@ void pci_parts_free(struct pci_parts *parts);
  * @why: filled in unless ST_OK
  *
  * Looked for is, in this order: a file system that the host itself runs from, mounts, swap, arrays,
- * volumes and loop devices, all of them also by arrays and volumes above a disk; interfaces in other
- * network namespaces, in bridges and bonds or below VLANs, with addresses, with routes; processes
- * that have a disk or another node open. An address of link-local scope, and its routes, are
+ * volumes and loop devices, all of them also by arrays and volumes above a disk; mounts of
+ * hypervisors' directories; interfaces in other network namespaces, in bridges and bonds or below
+ * VLANs, with addresses, with routes; the console and the screen; processes that have a disk or
+ * another node open. An address of link-local scope, and its routes, are
  * nobody's wish; who reads a keyboard does so whosever it is.
  *
  * Not seen are mounts in another mount namespace (see pci_parts_claim()), what nodes_open() does not
  * see, and of interfaces packet sockets and MACVLANs in another network namespace.
  *
  * Return: ST_OK: nothing is used; ST_PCI_BOOT, ST_PCI_MOUNTED, ST_PCI_SWAP, ST_PCI_ARRAY,
- * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_OPEN, ST_PCI_CHANGED (an
+ * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_CONSOLE, ST_PCI_OPEN, ST_PCI_CHANGED (an
  * interface is called something else meanwhile), ST_PRIVILEGE (a process may have it open that the
  * caller may not look at) or ST_SYSTEM.
  */
@@ -86,6 +99,28 @@ enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *pa
  */
 enum status pci_disk_used(const struct sysfs *sysfs, const char *disk, struct nodes *nodes,
 			  struct failure *why);
+
+/**
+ * pci_shares_used() - the part of pci_parts_used() that is about hypervisors' directories
+ * @sysfs: where
+ * @parts: whose
+ * @why: filled in unless ST_OK
+ *
+ * Return: ST_OK, ST_PCI_BOOT, ST_PCI_MOUNTED or ST_SYSTEM.
+ */
+enum status pci_shares_used(const struct sysfs *sysfs, const struct pci_parts *parts,
+			    struct failure *why);
+
+/**
+ * pci_consoles_used() - the part of pci_parts_used() that is about the console and the screen
+ * @sysfs: where
+ * @parts: whose
+ * @why: filled in unless ST_OK
+ *
+ * Return: ST_OK, ST_PCI_CONSOLE or ST_SYSTEM.
+ */
+enum status pci_consoles_used(const struct sysfs *sysfs, const struct pci_parts *parts,
+			      struct failure *why);
 
 /**
  * struct pci_claim - disks that nobody else can begin to use

@@ -69,6 +69,7 @@ const struct status_info status_table[] = {
 	[ST_PCI_STUCK] = { 225, "stuck", "what was done could not be undone" },
 	[ST_PCI_PERSIST] = { 226, "persist", "the udev rule could not be written or removed" },
 	[ST_PCI_OPEN] = { 227, "open", "a process has a disk or another node of the device open" },
+	[ST_PCI_CONSOLE] = { 229, "console", "the host's console or screen is on the device" },
 	[ST_PCI_CHANGED] = { 228, "changed", "the device was changed by somebody else meanwhile" },
 };
 

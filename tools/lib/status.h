@@ -60,6 +60,7 @@
  * @ST_PCI_PERSIST: the udev rule could not be written or removed
  * @ST_PCI_OPEN: a process has a disk or another node of the device open
  * @ST_PCI_CHANGED: the device was changed by somebody else meanwhile
+ * @ST_PCI_CONSOLE: the host's console or screen is on the device
  * @ST_COUNT: number of values, not a status
  */
 enum status {
@@ -114,6 +115,7 @@ enum status {
 	ST_PCI_PERSIST,
 	ST_PCI_OPEN,
 	ST_PCI_CHANGED,
+	ST_PCI_CONSOLE,
 	ST_COUNT
 };
 
