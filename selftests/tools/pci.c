@@ -8,6 +8,7 @@
 
 #include "fakehost.h"
 #include "pcipersist.h"
+#include "pcivf.h"
 
 static void addresses(long arg)
 {
@@ -182,6 +183,34 @@ static void functions_and_reset(long arg)
 	judged(ST_PCI_VFS, "1 SR-IOV");
 }
 
+/* What is asked of a device is asked of functions that are to go. */
+static void functions_in_use(long arg)
+{
+	struct pci_devices vfs;
+	enum status status;
+
+	(void)arg;
+	begin();
+	put("sys/bus/pci/devices/" NIC "/sriov_totalvfs", "7\n");
+	put("sys/bus/pci/devices/" NIC "/sriov_numvfs", "2\n");
+	make_device("0000:01:10.0", "0x020000\n", "8");
+	make_device("0000:01:10.2", "0x020000\n", "9");
+	link_to("sys/bus/pci/devices/" NIC "/virtfn0", "../0000:01:10.0");
+	link_to("sys/bus/pci/devices/" NIC "/virtfn1", "../0000:01:10.2");
+	put("sys/bus/pci/devices/0000:01:10.2/ptp/ptp0/dev", "1:3\n");
+	link_to("proc/4194305/task/4194305/fd/3", "/dev/null");
+	status = pci_vfs_change(&sysfs, NIC, 3, NULL, 0, &vfs, &why);
+	pci_free(&vfs);
+	kt_check(status == ST_PCI_VFS && strstr(why.text, "has ptp0 open"), "%s",
+		 status ? why.text : "done");
+	kt_sys(unlinkat(sysfs.root, "proc/4194305/task/4194305/fd/3", 0));
+	/* What is made up has two for good. */
+	status = pci_vfs_change(&sysfs, NIC, 1, NULL, 0, &vfs, &why);
+	pci_free(&vfs);
+	kt_check(status == ST_PCI_SRIOV && strstr(why.text, "2 of 1"), "%s",
+		 status ? why.text : "done");
+}
+
 static void rules(long arg)
 {
 	struct pci_device device;
@@ -227,6 +256,7 @@ static const struct kt_case cases[] = {
 	{ .name = "nor can any where interrupts are not remapped", .run = no_remapping },
 	{ .name = "nor one whose group the host uses", .run = groups },
 	{ .name = "nor one with functions, or without a reset", .run = functions_and_reset },
+	{ .name = "functions that are in use do not go", .run = functions_in_use },
 	{ .name = "a rule for udev says what was asked for", .run = rules },
 };
 

@@ -202,21 +202,27 @@ static bool look_at(void *self, const char *path, const char *name)
 	return !walk->status;
 }
 
-enum status pci_parts_read(const struct sysfs *sysfs, const char *address, struct pci_parts *parts,
-			   struct failure *why)
+enum status pci_parts_add(const struct sysfs *sysfs, const char *address, struct pci_parts *parts,
+			  struct failure *why)
 {
 	struct walk walk = { .sysfs = sysfs, .parts = parts, .why = why };
 	char path[SYSFS_PATH_MAX];
 	int found;
 
-	*parts = (struct pci_parts){ 0 };
 	pci_path(path, address, "");
 	found = sysfs_each(sysfs, path, look_at, &walk);
 	if (found < 0)
 		walk_fails(&walk, path, "", strerror(-found));
 	pci_path(path, address, "boot_vga");
-	parts->boot_vga = sysfs_number(sysfs, path, 0) == 1;
+	parts->boot_vga |= sysfs_number(sysfs, path, 0) == 1;
 	return walk.status;
+}
+
+enum status pci_parts_read(const struct sysfs *sysfs, const char *address, struct pci_parts *parts,
+			   struct failure *why)
+{
+	*parts = (struct pci_parts){ 0 };
+	return pci_parts_add(sysfs, address, parts, why);
 }
 
 void pci_parts_free(struct pci_parts *parts)

@@ -59,6 +59,18 @@ enum status pci_parts_read(const struct sysfs *sysfs, const char *address, struc
 			   struct failure *why);
 
 /**
+ * pci_parts_add() - as pci_parts_read(), beside what hangs on other devices
+ * @sysfs: where
+ * @address: the device
+ * @parts: those of others
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_SYSTEM (there may be more than was seen).
+ */
+enum status pci_parts_add(const struct sysfs *sysfs, const char *address, struct pci_parts *parts,
+			  struct failure *why);
+
+/**
  * pci_parts_free() - free what was filled in
  * @parts: to be empty afterwards
  */

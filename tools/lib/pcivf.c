@@ -22,30 +22,6 @@ static int write_number(const struct sysfs *sysfs, const char *address, unsigned
 	return sysfs_write(sysfs, path, text);
 }
 
-/* What hangs on all of them, in one. */
-static enum status parts_of_all(const struct sysfs *sysfs, const struct pci_devices *vfs,
-				struct pci_parts *all, struct failure *why)
-{
-	enum status status = ST_OK;
-
-	*all = (struct pci_parts){ 0 };
-	for (size_t i = 0; !status && i < vfs->count; i++) {
-		struct pci_parts parts;
-		int added = 0;
-
-		status = pci_parts_read(sysfs, vfs->list[i].address, &parts, why);
-		all->elsewhere |= parts.elsewhere;
-		for (size_t k = 0; added >= 0 && k < parts.disks.count; k++)
-			added = names_add(&all->disks, parts.disks.list[k]);
-		for (size_t k = 0; added >= 0 && k < parts.interfaces.count; k++)
-			added = names_add(&all->interfaces, parts.interfaces.list[k]);
-		pci_parts_free(&parts);
-		if (!status && added < 0)
-			status = failed(why, ST_SYSTEM, "out of memory");
-	}
-	return status;
-}
-
 /* See that nobody has any of the functions; their disks are claimed then. */
 static enum status functions_free(const struct sysfs *sysfs, const struct pci_device *device,
 				  struct pci_claim *claim, struct failure *why)
@@ -61,8 +37,8 @@ static enum status functions_free(const struct sysfs *sysfs, const struct pci_de
 			status = failed(why, ST_PCI_VFS,
 					"its function %s is given to virtual machines (%s)",
 					vfs.list[i].address, vfs.list[i].driver);
-	if (!status)
-		status = parts_of_all(sysfs, &vfs, &parts, why);
+	for (size_t i = 0; !status && i < vfs.count; i++)
+		status = pci_parts_add(sysfs, vfs.list[i].address, &parts, why);
 	if (!status &&
 	    (pci_parts_used(sysfs, &parts, &use) || pci_parts_claim(sysfs, &parts, claim, &use)))
 		status = use.status == ST_SYSTEM ?
