@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -183,6 +184,49 @@ static void functions_and_reset(long arg)
 	judged(ST_PCI_VFS, "1 SR-IOV");
 }
 
+/* Who may write to what root runs is root. */
+static void rules_of_others(long arg)
+{
+	static const char *const parts[] = { "usr/local/sbin/shunt", "usr/local/sbin", "usr/local",
+					     "usr" };
+	struct pci_device device;
+	bool removed;
+
+	(void)arg;
+	if (geteuid())
+		kt_skip("root alone has files of others");
+	begin();
+	put("etc/udev/rules.d/other.rules", "");
+	put("usr/local/sbin/shunt", "");
+	link_to("usr/bin", "local/sbin");
+	kt_check(!pci_read(&sysfs, NIC, &device, &why), "%s", why.text);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		static const mode_t modes[] = { 0775, 0757, 01777, 02775 };
+
+		for (size_t k = 0; k <= ARRAY_SIZE(modes); k++) {
+			if (k < ARRAY_SIZE(modes))
+				kt_sys(fchmodat(sysfs.root, parts[i], modes[k], 0));
+			else
+				kt_sys(fchownat(sysfs.root, parts[i], 1001, 0, 0));
+			kt_check(pci_persist_write(&sysfs, &device, PCI_DRIVER_VFIO,
+						   "/usr/local/sbin/shunt", NULL,
+						   &why) == ST_PCI_PERSIST,
+				 "%s, %zu: written", parts[i], k);
+			kt_check(strstr(why.text, parts[i]) && strstr(why.text, "others may write"),
+				 "%s", why.text);
+			kt_sys(fchmodat(sysfs.root, parts[i], 0755, 0));
+		}
+		kt_sys(fchownat(sysfs.root, parts[i], 0, 0, 0));
+	}
+	kt_check(pci_persist_write(&sysfs, &device, PCI_DRIVER_VFIO, "/usr/bin/shunt", NULL,
+				   &why) == ST_PCI_PERSIST,
+		 "by a link: written");
+	kt_check(!pci_persist_remove(&sysfs, NIC, &removed, &why) && !removed, "there is a rule");
+	kt_check(!pci_persist_write(&sysfs, &device, PCI_DRIVER_VFIO, "/usr/local/sbin/shunt", NULL,
+				    &why),
+		 "%s", why.text);
+}
+
 /* What is asked of a device is asked of functions that are to go. */
 static void functions_in_use(long arg)
 {
@@ -218,7 +262,10 @@ static void rules(long arg)
 	bool removed;
 
 	(void)arg;
+	if (geteuid())
+		kt_skip("what is not root's is not run by a rule");
 	begin();
+	put("sbin/shunt", "");
 	kt_check(!pci_read(&sysfs, NIC, &device, &why), "%s", why.text);
 	kt_check(pci_persist_write(&sysfs, &device, PCI_DRIVER_VFIO, "/sbin/shunt", NULL, &why) ==
 			 ST_PCI_PERSIST,
@@ -256,6 +303,7 @@ static const struct kt_case cases[] = {
 	{ .name = "nor can any where interrupts are not remapped", .run = no_remapping },
 	{ .name = "nor one whose group the host uses", .run = groups },
 	{ .name = "nor one with functions, or without a reset", .run = functions_and_reset },
+	{ .name = "a rule runs nothing that others may write to", .run = rules_of_others },
 	{ .name = "functions that are in use do not go", .run = functions_in_use },
 	{ .name = "a rule for udev says what was asked for", .run = rules },
 };

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pcijudge.h"
@@ -35,6 +36,43 @@ static bool is_plain(const char *text, const char *also)
 		text += *text != '\0';
 	}
 	return true;
+}
+
+static bool is_roots_alone(const struct stat *st)
+{
+	return !st->st_uid && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/*
+ * The command, and each directory above it: who may write to one of them would be root at the next
+ * boot. Where there are access control lists, the bits of the group say what they allow at most.
+ */
+static enum status check_command(const struct sysfs *sysfs, const char *command,
+				 struct failure *why)
+{
+	char path[SYSFS_PATH_MAX];
+	const char *end = command;
+	struct stat st;
+
+	if (strlen(command) >= sizeof(path))
+		return failed(why, ST_PCI_PERSIST, "%.300s: %s", command, strerror(ENAMETOOLONG));
+	if (fstat(sysfs->root, &st))
+		return failed(why, ST_PCI_PERSIST, "/: %s", strerror(errno));
+	snprintf(path, sizeof(path), "/");
+	while (is_roots_alone(&st) && *end) {
+		end += 1 + strcspn(end + 1, "/");
+		snprintf(path, sizeof(path), "%.*s", (int)(end - command), command);
+		if (fstatat(sysfs->root, path + 1, &st, AT_SYMLINK_NOFOLLOW))
+			return failed(why, ST_PCI_PERSIST, "%s: %s", path, strerror(errno));
+		if (S_ISLNK(st.st_mode))
+			return failed(why, ST_PCI_PERSIST, "%s is a link", path);
+	}
+	if (!is_roots_alone(&st))
+		return failed(why, ST_PCI_PERSIST,
+			      "udev would run %.150s as root, and others may write to %.150s: "
+			      "install shunt where only root may (make install)",
+			      command, path);
+	return ST_OK;
 }
 
 static void print_owner(FILE *file, const char *owner)
@@ -87,6 +125,8 @@ enum status pci_persist_write(const struct sysfs *sysfs, const struct pci_device
 		return failed(why, ST_PCI_PERSIST, "'%s' cannot stand in a udev rule", owner);
 	if (*command != '/' || !is_plain(command, "/"))
 		return failed(why, ST_PCI_PERSIST, "'%s' cannot stand in a udev rule", command);
+	if (check_command(sysfs, command, why))
+		return ST_PCI_PERSIST;
 	pci_persist_path(path, device->address);
 	/* udev reads files that end in .rules only. */
 	sysfs_path(fresh, "%.370s.new", path);

@@ -19,7 +19,8 @@ void pci_persist_path(char path[SYSFS_PATH_MAX], const char *address);
  * @sysfs: where
  * @device: which, as it is now: the rule is for no other one at its address
  * @driver: which is to have it
- * @command: path of this program, which the rule runs
+ * @command: path of this program, which the rule runs, without links in it; refused if others than
+ *           root may write to it or to a directory above it
  * @owner: USER or USER:GROUP, whose the node is to be, or NULL
  * @why: filled in on failure
  *
