@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Unit tests of what the command 'shunt pci' makes of sysfs: on hosts that are made up. */
 #include <fcntl.h>
+#include <netlink/addr.h>
+#include <netlink/route/link/sriov.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -255,6 +257,55 @@ static void functions_in_use(long arg)
 		 status ? why.text : "done");
 }
 
+/* What was set is compared with what the kernel says, also where that is 'none'. */
+static void attributes(long arg)
+{
+	static const uint8_t mac[6] = { 0x52, 0x54, 0, 0, 0xaa, 1 };
+	struct pci_vf_wish wish = { .vlan = -1, .spoofcheck = -1, .trust = -1 };
+	struct rtnl_link_vf *vf = rtnl_link_vf_alloc();
+	nl_vf_vlans_t *vlans = NULL;
+	struct nl_addr *address;
+
+	(void)arg;
+	kt_check(vf && !rtnl_link_vf_vlan_alloc(&vlans, 1), "out of memory");
+	kt_check(!pci_vf_differs(vf, &wish), "nothing was wanted");
+	wish.vlan = 0;
+	kt_check(!pci_vf_differs(vf, &wish), "none is not VLAN 0");
+	rtnl_link_vf_set_vlans(vf, vlans);
+	kt_check(!pci_vf_differs(vf, &wish), "VLAN 0 is not 0");
+	vlans->vlans[0].vf_vlan = 7;
+	is(pci_vf_differs(vf, &wish), "vlan");
+	wish.vlan = 7;
+	kt_check(!pci_vf_differs(vf, &wish), "VLAN 7 is not 7");
+	wish.qos = 3;
+	is(pci_vf_differs(vf, &wish), "vlan");
+	vlans->vlans[0].vf_vlan_qos = 3;
+	kt_check(!pci_vf_differs(vf, &wish), "3 is not 3");
+	wish.has_mac = true;
+	memcpy(wish.mac, mac, sizeof(mac));
+	is(pci_vf_differs(vf, &wish), "mac");
+	address = nl_addr_build(AF_LLC, mac, sizeof(mac));
+	kt_check(address, "out of memory");
+	rtnl_link_vf_set_addr(vf, address);
+	kt_check(!pci_vf_differs(vf, &wish), "the address is another one");
+	wish.mac[5]++;
+	is(pci_vf_differs(vf, &wish), "mac");
+	wish.has_mac = false;
+	/* What a driver does not tell it has not taken. */
+	wish.spoofcheck = 0;
+	is(pci_vf_differs(vf, &wish), "spoofcheck");
+	rtnl_link_vf_set_spoofchk(vf, 1);
+	is(pci_vf_differs(vf, &wish), "spoofcheck");
+	wish.spoofcheck = 1;
+	wish.trust = 1;
+	is(pci_vf_differs(vf, &wish), "trust");
+	rtnl_link_vf_set_trust(vf, 1);
+	kt_check(!pci_vf_differs(vf, &wish), "it is trusted");
+	nl_addr_put(address);
+	rtnl_link_vf_vlan_put(vlans);
+	rtnl_link_vf_put(vf);
+}
+
 static void rules(long arg)
 {
 	struct pci_device device;
@@ -304,6 +355,7 @@ static const struct kt_case cases[] = {
 	{ .name = "nor one whose group the host uses", .run = groups },
 	{ .name = "nor one with functions, or without a reset", .run = functions_and_reset },
 	{ .name = "a rule runs nothing that others may write to", .run = rules_of_others },
+	{ .name = "attributes of functions are read back", .run = attributes },
 	{ .name = "functions that are in use do not go", .run = functions_in_use },
 	{ .name = "a rule for udev says what was asked for", .run = rules },
 };

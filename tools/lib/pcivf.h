@@ -63,4 +63,15 @@ enum status pci_vfs_change(const struct sysfs *sysfs, const char *address, unsig
  */
 enum status pci_vf_set(const char *interface, const struct pci_vf_wish *wish, struct failure *why);
 
+struct rtnl_link_vf;
+
+/**
+ * pci_vf_differs() - whether the kernel tells of a function what was wanted of it
+ * @vf: what it tells, by libnl
+ * @wish: what was wanted
+ *
+ * Return: NULL, or the first attribute that differs, or is not told.
+ */
+const char *pci_vf_differs(struct rtnl_link_vf *vf, const struct pci_vf_wish *wish);
+
 #endif

@@ -106,27 +106,32 @@ static enum status set_switch(const struct change *change,
 	return request(change, vf, what, why);
 }
 
-/* Whether the kernel shows now what was wanted; NULL, or what differs. */
-static const char *differs(struct rtnl_link_vf *vf, const struct pci_vf_wish *wish)
+/* One that has none is in VLAN 0, however that is told. */
+static bool vlan_differs(struct rtnl_link_vf *vf, const struct pci_vf_wish *wish)
 {
+	uint32_t vlan = 0, qos = 0;
 	nl_vf_vlans_t *vlans;
+
+	if (!rtnl_link_vf_get_vlans(vf, &vlans)) {
+		if (vlans->size) {
+			vlan = vlans->vlans[0].vf_vlan;
+			qos = vlans->vlans[0].vf_vlan_qos;
+		}
+		rtnl_link_vf_vlan_put(vlans);
+	}
+	return vlan != (uint32_t)wish->vlan || qos != wish->qos;
+}
+
+const char *pci_vf_differs(struct rtnl_link_vf *vf, const struct pci_vf_wish *wish)
+{
 	struct nl_addr *mac;
 	uint32_t on;
 
 	if (wish->has_mac && (rtnl_link_vf_get_addr(vf, &mac) || nl_addr_get_len(mac) != 6 ||
 			      memcmp(nl_addr_get_binary_addr(mac), wish->mac, 6)))
 		return "mac";
-	if (wish->vlan > 0) {
-		bool same;
-
-		if (rtnl_link_vf_get_vlans(vf, &vlans))
-			return "vlan";
-		same = vlans->size && vlans->vlans[0].vf_vlan == (uint32_t)wish->vlan &&
-		       vlans->vlans[0].vf_vlan_qos == wish->qos;
-		rtnl_link_vf_vlan_put(vlans);
-		if (!same)
-			return "vlan";
-	}
+	if (wish->vlan >= 0 && vlan_differs(vf, wish))
+		return "vlan";
 	if (wish->spoofcheck >= 0 &&
 	    (rtnl_link_vf_get_spoofchk(vf, &on) || !on != !wish->spoofcheck))
 		return "spoofcheck";
@@ -148,7 +153,7 @@ static enum status verify(const struct change *change, const struct pci_vf_wish 
 	if (error)
 		return refused(change, "reading back", error, why);
 	vf = rtnl_link_vf_get(link, change->index);
-	what = vf ? differs(vf, wish) : "which the interface does not have";
+	what = vf ? pci_vf_differs(vf, wish) : "which the interface does not have";
 	if (what)
 		status = failed(why, ST_PCI_VF_SET, "function %u of %s: %s is not as wanted",
 				change->index, change->name, what);
