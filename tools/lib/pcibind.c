@@ -27,8 +27,7 @@
  * (ST_PCI_STUCK).
  *
  * The way back is shorter. What must not happen there is that the kernel waits for a VMM which has
- * the device, as it does when a driver of VFIO is made to let go: the node is taken from its owner,
- * and opened, which the kernel refuses while somebody has it.
+ * the device, as it does when a driver of VFIO is made to let go (pcinode.c).
  *
  * A lock keeps two processes of this command apart. Others who write to the same files can make it
  * fail, which is noticed; not go wrong.
@@ -41,19 +40,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "module.h"
 #include "pcibind.h"
+#include "pcinode.h"
 
 #define LOCK "run/shunt-pci.lock"
-
-/* How long to wait for a node that somebody else makes. */
-#define WAIT_S 10
-#define STEPS 10 /* a second */
-#define STEP_NS (1000000000 / STEPS)
 
 /* How long to wait for who has a disk open: udev looks at each that comes, and is soon done. */
 #define OPEN_WAIT_S 3
@@ -64,11 +58,6 @@
  */
 #define NO_ANSWER 0xffffffff
 #define COMMAND 4
-
-static void wait_a_step(void)
-{
-	nanosleep(&(struct timespec){ .tv_nsec = STEP_NS }, NULL);
-}
 
 /* What a busy machine makes of steps is more than their sum. */
 static long now_ms(void)
@@ -107,7 +96,7 @@ enum status pci_lock(const struct sysfs *sysfs, unsigned int seconds, void (*wai
 		if (last - began < 1000 && now - began >= 1000)
 			waiting();
 		last = now;
-		wait_a_step();
+		pci_wait();
 	}
 	return ST_OK;
 }
@@ -207,156 +196,7 @@ static enum status have_remapping(const struct sysfs *sysfs, const char *driver,
 	return pci_judge_remapping(facts, driver, why);
 }
 
-/* THE NODE --------------------------------------------------------------------------------- */
-
-static void node_path(const struct pci_device *device, const char *driver,
-		      char path[SYSFS_PATH_MAX])
-{
-	if (!strcmp(driver, PCI_DRIVER_SHUNT))
-		sysfs_path(path, "dev/shunt-vfio/%s", device->address);
-	else
-		sysfs_path(path, "dev/vfio/%d", device->group);
-}
-
-/* Opened as a name only: whose it is can be changed, and nothing of it is told. */
-static int node_find(const struct sysfs *sysfs, const char *path, struct stat *st)
-{
-	int fd = openat(sysfs->root, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd >= 0 && (fstat(fd, st) || !S_ISCHR(st->st_mode))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-/* Whether it is VFIO's for this group; the other driver's has no file that says. */
-static bool node_is_right(const struct sysfs *sysfs, const struct pci_device *device,
-			  const struct stat *st)
-{
-	char path[SYSFS_PATH_MAX], want[32], is[32];
-
-	if (!strcmp(device->driver, PCI_DRIVER_SHUNT))
-		return true;
-	sysfs_path(path, "sys/class/vfio/%d/dev", device->group);
-	if (!sysfs_read(sysfs, path, want, sizeof(want)))
-		return false;
-	snprintf(is, sizeof(is), "%u:%u", major(st->st_rdev), minor(st->st_rdev));
-	return !strcmp(want, is);
-}
-
-/**
- * struct node_owner - whose a node was
- * @path: the node's; empty: there was none
- * @owner: user
- * @group: group
- */
-struct node_owner {
-	char path[SYSFS_PATH_MAX];
-	uid_t owner;
-	gid_t group;
-};
-
-/* Whose the node of a device is, or of its group, if it has that driver. */
-static void node_remember(const struct sysfs *sysfs, const struct pci_device *device,
-			  const char *driver, struct node_owner *node)
-{
-	struct stat st;
-	int fd;
-
-	node_path(device, driver, node->path);
-	fd = node_find(sysfs, node->path, &st);
-	if (fd < 0) {
-		node->path[0] = '\0';
-		return;
-	}
-	node->owner = st.st_uid;
-	node->group = st.st_gid;
-	close(fd);
-}
-
-/* Have it owned as it was. One that is gone needs no owner. Returns 0 or an errno. */
-static int node_restore(const struct sysfs *sysfs, const struct node_owner *node)
-{
-	struct stat st;
-	int fd, error = 0;
-
-	fd = node->path[0] ? node_find(sysfs, node->path, &st) : -1;
-	if (fd < 0)
-		return 0;
-	if ((st.st_uid != node->owner || st.st_gid != node->group) &&
-	    fchownat(fd, "", node->owner, node->group, AT_EMPTY_PATH))
-		error = errno;
-	close(fd);
-	return error;
-}
-
-/* Wait for the node, see that it is right, and have it owned. */
-static enum status node_give(const struct sysfs *sysfs, const struct pci_device *device,
-			     const struct pci_wish *wish, const char *path, struct failure *why)
-{
-	struct stat st = { 0 };
-	int fd = -1;
-
-	for (unsigned int i = 0; fd < 0 && i < WAIT_S * STEPS; i++) {
-		if (i)
-			wait_a_step();
-		fd = node_find(sysfs, path, &st);
-	}
-	if (fd < 0)
-		return failed(why, ST_PCI_PROBE, "%s made no node /%s", wish->driver, path);
-	if (!node_is_right(sysfs, device, &st)) {
-		close(fd);
-		return failed(why, ST_PCI_PROBE, "/%s is not the node of its group", path);
-	}
-	if (fchownat(fd, "", wish->owner, wish->group, AT_EMPTY_PATH) || fstat(fd, &st)) {
-		int error = errno;
-
-		close(fd);
-		return failed(why, error == EPERM ? ST_PRIVILEGE : ST_SYSTEM, "/%s: %s", path,
-			      strerror(error));
-	}
-	close(fd);
-	if ((wish->owner != (uid_t)-1 && st.st_uid != wish->owner) ||
-	    (wish->group != (gid_t)-1 && st.st_gid != wish->group))
-		return failed(why, ST_SYSTEM, "/%s did not get its owner", path);
-	return ST_OK;
-}
-
-/*
- * See that no VMM has a device that was given away. Its node is root's alone meanwhile, so that no
- * VMM of another user can open it between this and what comes next; and stays so on ST_OK.
- */
-static enum status check_held(const struct sysfs *sysfs, const struct pci_device *device,
-			      struct failure *why)
-{
-	char path[SYSFS_PATH_MAX];
-	enum status status = ST_OK;
-	struct stat st;
-	int name, fd;
-
-	node_path(device, device->driver, path);
-	name = node_find(sysfs, path, &st);
-	/* Without a node nobody can have it open. */
-	if (name < 0)
-		return ST_OK;
-	if (fchownat(name, "", 0, 0, AT_EMPTY_PATH))
-		status = failed(why, ST_SYSTEM, "/%s: %s", path, strerror(errno));
-	if (!status) {
-		fd = openat(sysfs->root, path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0)
-			close(fd);
-		else if (errno == EBUSY)
-			status = failed(why, ST_PCI_VMM, "a process has /%s open", path);
-		else
-			status = failed(why, ST_SYSTEM, "/%s: %s", path, strerror(errno));
-	}
-	if (status && fchownat(name, "", st.st_uid, st.st_gid, AT_EMPTY_PATH))
-		status = failed(why, ST_SYSTEM, "/%s is now owned by root: %s", path,
-				strerror(errno));
-	close(name);
-	return status;
-}
+/* BIND ------------------------------------------------------------------------------------- */
 
 /* What pci_judge() says, once those are done who only look. */
 static enum status judge(const struct sysfs *sysfs, const struct pci_facts *facts,
@@ -365,14 +205,12 @@ static enum status judge(const struct sysfs *sysfs, const struct pci_facts *fact
 {
 	enum status status = pci_judge(sysfs, facts, device, parts, driver, why);
 
-	for (unsigned int i = 0; status == ST_PCI_OPEN && i < OPEN_WAIT_S * STEPS; i++) {
-		wait_a_step();
+	for (unsigned int i = 0; status == ST_PCI_OPEN && i < OPEN_WAIT_S * PCI_WAITS; i++) {
+		pci_wait();
 		status = pci_judge(sysfs, facts, device, parts, driver, why);
 	}
 	return status;
 }
-
-/* BIND ------------------------------------------------------------------------------------- */
 
 /**
  * struct binding - a device on its way
@@ -460,7 +298,7 @@ static enum status verify(const struct binding *binding, struct pci_result *resu
 		return failed(why, ST_PCI_PROBE, "its IOMMU group changed from %d to %d",
 			      binding->old.group, device->group);
 	node_path(device, device->driver, path);
-	status = node_give(binding->sysfs, device, wish, path, why);
+	status = node_give(binding->sysfs, device, wish->owner, wish->group, path, why);
 	if (!status)
 		snprintf(result->node, sizeof(result->node), "/%.380s", path);
 	return status;
@@ -505,7 +343,7 @@ static enum status look_again(const struct binding *binding, struct failure *why
 		status = judge(sysfs, &binding->facts, &now, &parts, binding->wish->driver, why);
 	pci_parts_free(&parts);
 	if (!status && pci_is_given(old))
-		status = check_held(sysfs, old, why);
+		status = node_check_held(sysfs, old, why);
 	return status;
 }
 
@@ -675,7 +513,7 @@ enum status pci_release(const struct sysfs *sysfs, const char *address, struct p
 	if (device->vfs)
 		return failed(why, ST_PCI_VFS, "%u SR-IOV functions of it are set up", device->vfs);
 	node_remember(sysfs, device, device->driver, &node);
-	status = check_held(sysfs, device, why);
+	status = node_check_held(sysfs, device, why);
 	if (status)
 		return status;
 	status = let_go(sysfs, device, why);
