@@ -12,9 +12,9 @@
  * 2. Its disks are claimed, so that none can be mounted from here on.
  * 3. driver_override names the wanted driver: from now on no other one can take the device, be it
  *    one that is loaded just then.
- * 4. All is looked at again: what hangs on it may have come, or been renamed, since then, and nothing
- *    can claim interfaces, nor a disk from who does not ask for it. Then the old driver is made to
- *    let go of it, and the claims end.
+ * 4. All is looked at again: what hangs on it may have come, or been renamed, since then, and
+ *    nothing can claim interfaces, nor a disk from who does not ask for it. Then the old driver is
+ *    made to let go of it, and the claims end.
  * 5. The device, which nobody has, is reset, and must answer.
  * 6. The kernel is asked to find it a driver (drivers_probe).
  * 7. What came of it is read back: the driver, the group, and the node, whose owner is changed.

@@ -32,8 +32,8 @@ struct pci_result {
  * @driver: which is to have it: PCI_DRIVER_VFIO or PCI_DRIVER_SHUNT
  * @owner: whose its node is to be; -1 to leave it
  * @group: whose group's; -1 to leave it
- * @last: the last step, as to have it so at boot; gets @self and what was read back. If it fails all
- *        is undone. NULL: there is none
+ * @last: the last step, as to have it so at boot; gets @self and what was read back. If it fails
+ *        all is undone. NULL: there is none
  * @self: for @last
  */
 struct pci_wish {
@@ -70,11 +70,11 @@ enum status pci_lock(const struct sysfs *sysfs, unsigned int seconds, void (*wai
  * Whatever fails, the device has the driver and the node the owner that they had, or why->status is
  * ST_PCI_STUCK. A device that has the wanted driver already keeps it; the node's owner is changed.
  *
- * Who has a disk of it open is waited for, 3 seconds at most. All is looked at twice, the second time
- * right before the driver has to let go.
+ * Who has a disk of it open is waited for, 3 seconds at most. All is looked at twice, the second
+ * time right before the driver has to let go.
  *
- * Return: ST_OK, ST_PCI_ABSENT, what pci_judge() returns, ST_PCI_CLAIMED, ST_PCI_CHANGED (by somebody
- * else, between the two looks), ST_PCI_VMM, ST_PCI_NO_DRIVER, ST_PCI_RESET, ST_PCI_PROBE,
+ * Return: ST_OK, ST_PCI_ABSENT, what pci_judge() returns, ST_PCI_CLAIMED, ST_PCI_CHANGED (by
+ * somebody else, between the two looks), ST_PCI_VMM, ST_PCI_NO_DRIVER, ST_PCI_RESET, ST_PCI_PROBE,
  * ST_PCI_STUCK, ST_PRIVILEGE, ST_SYSTEM or what @wish->last returns.
  */
 enum status pci_bind(const struct sysfs *sysfs, const char *address, const struct pci_wish *wish,

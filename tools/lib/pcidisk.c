@@ -3,11 +3,11 @@
  * Whether the host uses a disk.
  *
  * From a disk it goes on, by its partitions and by whoever holds them ('holders': md, device
- * mapper, bcache; and loop devices, which name what is beneath them), to all block devices that are
- * made of it. These are compared with what is mounted and swapped to. Who else has a disk exclusively, such as a file system that is mounted
- * in another mount namespace only, shows when it is opened exclusively here, which also keeps it
- * from being used until its driver is gone. That is done by who takes a device away, not by who
- * merely looks.
+ * mapper, bcache; and loop devices, which name what is beneath them), to all block devices that
+ * are made of it. These are compared with what is mounted and swapped to. Who else has a disk
+ * exclusively, such as a file system that is mounted in another mount namespace only, shows when
+ * it is opened exclusively here, which also keeps it from being used until its driver is gone.
+ * That is done by who takes a device away, not by who merely looks.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  * What the host itself has by a device, and no node in /dev tells of: file systems of a hypervisor,
  * the console, the screen.
  *
- * Which device a virtio file system or console is by, the kernel does not always show. Where it does
- * not, any may be it.
+ * Which device a virtio file system or console is by, the kernel does not always show. Where it
+ * does not, any may be it.
  */
 #include <errno.h>
 #include <stdio.h>

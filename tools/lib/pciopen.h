@@ -70,8 +70,8 @@ void nodes_free(struct nodes *nodes);
  * This process is passed over. Not seen is what is in no process's table of files: io_uring's own
  * tables, descriptors on their way through a socket, files that the kernel itself has open.
  *
- * Return: ST_OK: nobody; ST_PCI_OPEN; ST_PRIVILEGE (there are processes that the caller may not look
- * at) or ST_SYSTEM.
+ * Return: ST_OK: nobody; ST_PCI_OPEN; ST_PRIVILEGE (there are processes that the caller may not
+ * look at) or ST_SYSTEM.
  */
 enum status nodes_open(const struct sysfs *sysfs, const struct nodes *nodes, struct failure *why);
 

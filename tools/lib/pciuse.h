@@ -89,13 +89,13 @@ void pci_parts_free(struct pci_parts *parts);
  * another node open. An address of link-local scope, and its routes, are
  * nobody's wish; who reads a keyboard does so whosever it is.
  *
- * Not seen are mounts in another mount namespace (see pci_parts_claim()), what nodes_open() does not
- * see, and of interfaces packet sockets and MACVLANs in another network namespace.
+ * Not seen are mounts in another mount namespace (see pci_parts_claim()), what nodes_open() does
+ * not see, and of interfaces packet sockets and MACVLANs in another network namespace.
  *
  * Return: ST_OK: nothing is used; ST_PCI_BOOT, ST_PCI_MOUNTED, ST_PCI_SWAP, ST_PCI_ARRAY,
- * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_CONSOLE, ST_PCI_OPEN, ST_PCI_CHANGED (an
- * interface is called something else meanwhile), ST_PRIVILEGE (a process may have it open that the
- * caller may not look at) or ST_SYSTEM.
+ * ST_PCI_NAMESPACE, ST_PCI_PORT, ST_PCI_ADDRESS, ST_PCI_ROUTE, ST_PCI_CONSOLE, ST_PCI_OPEN,
+ * ST_PCI_CHANGED (an interface is called something else meanwhile), ST_PRIVILEGE (a process may
+ * have it open that the caller may not look at) or ST_SYSTEM.
  */
 enum status pci_parts_used(const struct sysfs *sysfs, const struct pci_parts *parts,
 			   struct failure *why);
