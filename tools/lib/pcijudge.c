@@ -97,8 +97,8 @@ const char *pci_help(enum status status)
 	case ST_PCI_CLAIMED:
 		return "end who uses it: a mount of a container, a volume manager, a VMM";
 	case ST_PCI_CONSOLE:
-		return "have the console elsewhere (console=), the screen unbound in "
-		       "/sys/class/vtconsole, and no video=efifb";
+		return "have the console elsewhere: on another line or screen, or unbind a frame "
+		       "buffer's in /sys/class/vtconsole";
 	case ST_PCI_CHANGED:
 		return "try again";
 	case ST_PCI_OPEN:
