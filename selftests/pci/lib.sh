@@ -97,10 +97,15 @@ given_back() {
 
 # covered FILE COMMAND...: in a mount namespace where whatever is written to FILE is refused.
 covered() {
-	local file=$1
+	covered_by /dev/full "$@"
+}
 
-	shift
+# covered_by NODE FILE COMMAND...: in a mount namespace where FILE is that node.
+covered_by() {
+	local node=$1 file=$2
+
+	shift 2
 	# shellcheck disable=SC2016 # it is the inner shell's
-	unshare --mount sh -c 'file=$1; shift; mount --bind /dev/full "$file" && exec "$@"' \
-		sh "$file" "$@"
+	unshare --mount sh -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' \
+		sh "$node" "$file" "$@"
 }
