@@ -254,16 +254,21 @@ static void owners(long arg)
 }
 
 static int waits;
+static int other_end = -1;
 
+/* Who waits for that end of a pipe goes on. */
 static void waiting(void)
 {
 	waits++;
+	if (other_end >= 0)
+		close(other_end);
 }
 
 static void locks(long arg)
 {
-	int first, second;
+	int first, second, ends[2];
 	pid_t pid;
+	char c;
 
 	(void)arg;
 	begin();
@@ -272,17 +277,20 @@ static void locks(long arg)
 	kt_check(pci_lock(&sysfs, 0, waiting, &second, &why) == ST_PCI_LOCKED && second < 0 &&
 			 !waits,
 		 "locked twice, or waited for");
-	kt_check(pci_lock(&sysfs, 2, waiting, &second, &why) == ST_PCI_LOCKED && waits == 1,
-		 "waited %d times", waits);
-	/* Who has it ends at last. */
+	kt_check(pci_lock(&sysfs, 1, waiting, &second, &why) == ST_PCI_LOCKED, "locked twice");
+	/* Who has it lets go of it when it is waited for. */
+	kt_sys(pipe(ends));
 	pid = kt_sys(fork());
 	if (!pid) {
-		sleep(3);
-		_exit(0);
+		close(ends[1]);
+		_exit(read(ends[0], &c, 1) ? 1 : 0);
 	}
+	close(ends[0]);
 	close(first);
-	kt_check(!pci_lock(&sysfs, PCI_LOCK_S, waiting, &second, &why) && waits == 2, "%s",
-		 why.text);
+	waits = 0;
+	other_end = ends[1];
+	kt_check(!pci_lock(&sysfs, PCI_LOCK_S, waiting, &second, &why) && waits == 1,
+		 "waited %d times", waits);
 	close(second);
 	waitpid(pid, NULL, 0);
 }
