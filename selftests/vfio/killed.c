@@ -40,7 +40,7 @@ static void ended(long how)
 	unsigned int round;
 
 	for (round = 0; round < rounds; round++) {
-		unsigned int ms = vg_below(&random, 100);
+		unsigned int ms = 1 + vg_below(&random, 100); /* 0 would be for ever */
 		int fds[2], status;
 		pid_t pid;
 		char c;
