@@ -155,6 +155,7 @@ struct vg_ring {
 	unsigned int num;
 	bool event_idx;
 	bool in_order;
+	bool write_unsaid;   /* packed: a used length counts without the flag WRITE, too */
 	int kick, call, err; /* eventfds, owned by the ring */
 	/* the three areas: descriptors; driver, or available ring; device, or used ring */
 	uint64_t desc_gpa, avail_gpa, used_gpa;

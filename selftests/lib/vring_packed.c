@@ -253,8 +253,10 @@ bool vg_packed_next(struct vg_ring *r)
 	canaries(r, false);
 	kt_check(!(d.flags & ~(AVAIL | USED | VRING_DESC_F_WRITE)),
 		 "flags %#x of a used descriptor", d.flags);
-	/* Without WRITE nothing was written, and the length means nothing. */
-	vg_ring_used(r, slot_of(d.id), d.flags & VRING_DESC_F_WRITE ? d.len : 0, r->in_flight);
+	/* Without WRITE nothing was written, and the length means nothing (2.8.3, 2.8.4). */
+	if (!(d.flags & VRING_DESC_F_WRITE) && !r->write_unsaid)
+		d.len = 0;
+	vg_ring_used(r, slot_of(d.id), d.len, r->in_flight);
 	kt_check(!(d.flags & VRING_DESC_F_WRITE) || r->slot[r->batch_slot].in_len,
 		 "a chain without writable bytes was used as written to");
 	for (i = 1; i < r->batch; i++)
