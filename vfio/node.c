@@ -90,6 +90,15 @@ static int node_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* What vhost-vdpa says of a range of the configuration. */
+static int config_check(const struct svfio *dev,
+			const struct vhost_vdpa_config *head)
+{
+	if (!head->len || head->off > dev->config_len)
+		return -EINVAL;
+	return head->len > dev->config_len - head->off ? -E2BIG : 0;
+}
+
 /* VHOST_VDPA_GET_CONFIG, VHOST_VDPA_SET_CONFIG. */
 static int config_ioctl(struct svfio *dev, unsigned int cmd,
 			struct vhost_vdpa_config __user *user)
@@ -100,9 +109,9 @@ static int config_ioctl(struct svfio *dev, unsigned int cmd,
 
 	if (copy_from_user(&head, user, sizeof(head)))
 		return -EFAULT;
-	if (!head.len || head.off > dev->config_len ||
-	    head.len > dev->config_len - head.off)
-		return -EINVAL;
+	err = config_check(dev, &head);
+	if (err)
+		return err;
 	buf = kvzalloc(head.len, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
