@@ -35,35 +35,58 @@ int svfio_dma_charge(const struct svfio_dma *dma, unsigned long nr)
 }
 
 /**
- * svfio_dma_uncharge() - give back what is not pinned any more
+ * svfio_dma_owed() - what the owner is to get back
+ * @dma: with an owner, or without
+ * @debt: for svfio_debt_settle(); it has references of its own
+ *
+ * Context: svfio.lock held.
+ */
+void svfio_dma_owed(struct svfio_dma *dma, struct svfio_debt *debt)
+{
+	INIT_LIST_HEAD(&debt->unmapped);
+	list_splice_init(&dma->unmapped, &debt->unmapped);
+	debt->charged = dma->owed;
+	dma->owed = 0;
+	if (!debt->charged)
+		return;
+	debt->mm = dma->mm;
+	mmgrab(debt->mm);
+	debt->task = get_task_struct(dma->task);
+}
+
+/**
+ * svfio_debt_settle() - unpin pages and uncharge them
+ * @debt: what svfio_dma_owed() found
+ *
+ * Context: process context, no lock held: see svfio_iotlb_unpin().
+ */
+void svfio_debt_settle(struct svfio_debt *debt)
+{
+	/* What is pinned is charged. */
+	if (!debt->charged)
+		return;
+	svfio_iotlb_unpin(&debt->unmapped);
+	mmap_write_lock(debt->mm);
+	__account_locked_vm(debt->mm, debt->charged, false, debt->task, false);
+	mmap_write_unlock(debt->mm);
+	put_task_struct(debt->task);
+	mmdrop(debt->mm);
+}
+
+/**
+ * svfio_dma_settle() - give back to the owner what was unmapped
  * @dev: the device, whose file may be closed meanwhile
  *
- * Context: process context, svfio.lock not held.
+ * Context: as svfio_debt_settle().
  */
-void svfio_dma_uncharge(struct svfio *dev)
+void svfio_dma_settle(struct svfio *dev)
 {
-	struct svfio_dma *dma = &dev->dma;
-	struct task_struct *task;
-	struct mm_struct *mm;
-	unsigned long nr;
+	struct svfio_debt debt;
 
 	mutex_lock(&dev->lock);
-	nr = dma->owed;
-	dma->owed = 0;
-	mm = dma->mm;
-	task = dma->task;
-	if (nr) {
-		mmgrab(mm);
-		get_task_struct(task);
-	}
+	svfio_dma_owed(&dev->dma, &debt);
 	mutex_unlock(&dev->lock);
-	if (!nr)
-		return;
-	mmap_write_lock(mm);
-	__account_locked_vm(mm, nr, false, task, false);
-	mmap_write_unlock(mm);
-	put_task_struct(task);
-	mmdrop(mm);
+	svfio_debt_settle(&debt);
 }
 
 /**
@@ -184,7 +207,7 @@ free:
  * svfio_dma_close() - undo svfio_dma_open() and all updates since
  * @dev: the device, with a domain or without
  *
- * Context: svfio.lock held; svfio_dma_uncharge() follows.
+ * Context: svfio.lock held; svfio_dma_settle() follows.
  */
 void svfio_dma_close(struct svfio *dev)
 {
@@ -200,7 +223,7 @@ void svfio_dma_close(struct svfio *dev)
 
 /**
  * svfio_dma_put_owner() - the file is closed: there is no owner any more
- * @dev: the device, of which everything is uncharged
+ * @dev: the device, of which svfio_dma_owed() has the rest
  *
  * Context: svfio.lock held.
  */
@@ -227,6 +250,7 @@ int svfio_dma_probe(struct svfio *dev)
 	int err;
 
 	dev->dma.maps = RB_ROOT;
+	INIT_LIST_HEAD(&dev->dma.unmapped);
 	INIT_LIST_HEAD(&dev->dma.reserved);
 	err = iommu_get_group_resv_regions(dev->group, &dev->dma.reserved);
 	if (err)

@@ -18,6 +18,10 @@
  * torn down by whoever gives up the device, then it is dead, and freed by the
  * update; it cannot be invalidated (-EBUSY).
  *
+ * Pages are unpinned when the IOMMU does not map them any more, and without
+ * svfio.lock (svfio_dma_settle()): that waits for locks of pages, and so for
+ * whoever serves the file that they are of.
+ *
  * An invalidation removes the mappings that are in its range. One that is only
  * partly in it is not split, since it may be one large page to the IOMMU: then
  * nothing is removed. When it returns 0, the function does not reach the range.
@@ -50,14 +54,17 @@ struct run {
 };
 
 #define RUNS_IN_BLOCK                                                          \
-	((PAGE_SIZE - sizeof(struct list_head) - sizeof(u32)) /                \
+	((PAGE_SIZE - sizeof(struct list_head) - sizeof(u64)) /                \
 	 sizeof(struct run))
 
+/* @written: the function may have written to these pages. */
 struct run_block {
 	struct list_head link;
 	u32 nr;
+	bool written;
 	struct run run[RUNS_IN_BLOCK];
 };
+static_assert(sizeof(struct run_block) <= PAGE_SIZE);
 
 /*
  * A range of IOVAs and the pages behind it. Its runs follow each other; all of
@@ -141,30 +148,38 @@ static void unmap_iommu(struct svfio *dev, struct svfio_map *map)
 	map->mapped = 0;
 }
 
-static void unpin_runs(struct svfio *dev, struct svfio_map *map)
+/**
+ * svfio_iotlb_unpin() - unpin what the IOMMU does not map any more
+ * @blocks: of struct run_block; empty afterwards
+ *
+ * Context: process context, no lock held. A page that the function may have
+ * written is marked dirty, under its lock, which belongs to whoever serves the
+ * file that it is of (FUSE): that may take as long as he likes.
+ */
+void svfio_iotlb_unpin(struct list_head *blocks)
 {
 	struct run_block *block, *next;
 	u32 i;
 
-	list_for_each_entry_safe(block, next, &map->blocks, link) {
+	list_for_each_entry_safe(block, next, blocks, link) {
 		for (i = 0; i < block->nr; i++) {
 			unpin_user_page_range_dirty_lock(
 				pfn_to_page(block->run[i].pfn),
-				block->run[i].nr, map->prot & IOMMU_WRITE);
+				block->run[i].nr, block->written);
 			cond_resched();
 		}
 		list_del(&block->link);
 		free_page((unsigned long)block);
 	}
-	dev->dma.pinned -= map->pinned;
-	map->pinned = 0;
 }
 
-/* Forget a mapping. Context: svfio.lock held; svfio_dma_uncharge() follows. */
+/* Forget a mapping. Context: svfio.lock held; svfio_dma_settle() follows. */
 static void map_remove(struct svfio *dev, struct svfio_map *map)
 {
 	unmap_iommu(dev, map);
-	unpin_runs(dev, map);
+	list_splice_tail_init(&map->blocks, &dev->dma.unmapped);
+	dev->dma.pinned -= map->pinned;
+	map->pinned = 0;
 	rb_erase(&map->node, &dev->dma.maps);
 	dev->dma.nr_maps--;
 	dev->dma.owed += map->nr;
@@ -215,6 +230,7 @@ static int add_run(struct svfio_map *map, unsigned long pfn)
 		if (!block)
 			return -ENOMEM;
 		block->nr = 0;
+		block->written = map->prot & IOMMU_WRITE;
 		list_add_tail(&block->link, &map->blocks);
 	}
 	block->run[block->nr++] = (struct run){ .pfn = pfn, .nr = 1 };
@@ -362,7 +378,7 @@ static int update(struct svfio *dev, const struct vhost_iotlb_msg *msg)
 	if (!err)
 		return 0;
 uncharge:
-	svfio_dma_uncharge(dev);
+	svfio_dma_settle(dev);
 free:
 	kfree(map);
 	return err;
@@ -464,7 +480,7 @@ ssize_t svfio_iotlb_message(struct svfio *dev, struct iov_iter *from)
 			err = invalidate(dev, msg.iova,
 					 msg.iova + (msg.size - 1));
 		mutex_unlock(&dev->lock);
-		svfio_dma_uncharge(dev);
+		svfio_dma_settle(dev);
 		break;
 	default:
 		err = -EINVAL;
@@ -476,7 +492,7 @@ ssize_t svfio_iotlb_message(struct svfio *dev, struct iov_iter *from)
  * svfio_iotlb_clear() - remove all mappings
  * @dev: the device, with a domain
  *
- * Context: svfio.lock held; svfio_dma_uncharge() follows.
+ * Context: svfio.lock held; svfio_dma_settle() follows.
  */
 void svfio_iotlb_clear(struct svfio *dev)
 {

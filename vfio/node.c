@@ -77,16 +77,16 @@ static int node_open(struct inode *inode, struct file *file)
 static int node_release(struct inode *inode, struct file *file)
 {
 	struct svfio *dev = file->private_data;
+	struct svfio_debt debt;
 
 	mutex_lock(&dev->lock);
 	svfio_disown(dev, false);
-	mutex_unlock(&dev->lock);
-	svfio_dma_uncharge(dev);
-	mutex_lock(&dev->lock);
+	svfio_dma_owed(&dev->dma, &debt);
 	svfio_dma_put_owner(dev);
 	dev->mapping = NULL;
 	dev->opened = false;
 	mutex_unlock(&dev->lock);
+	svfio_debt_settle(&debt);
 	return 0;
 }
 
@@ -170,7 +170,7 @@ static long node_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	mutex_unlock(&dev->lock);
 	/* What a quarantine left to be given back. */
 	if (err == -ENODEV)
-		svfio_dma_uncharge(dev);
+		svfio_dma_settle(dev);
 	if (!err && _IOC_DIR(cmd) & _IOC_READ &&
 	    copy_to_user(user, &copy, _IOC_SIZE(cmd)))
 		return -EFAULT;

@@ -71,7 +71,7 @@ const char *svfio_reset(struct svfio *dev)
  *
  * See vfio.h for the order. May be repeated.
  *
- * Context: svfio.lock held; svfio_dma_uncharge() follows.
+ * Context: svfio.lock held; svfio_dma_settle() follows.
  */
 void svfio_disown(struct svfio *dev, bool lost)
 {
@@ -98,7 +98,7 @@ void svfio_disown(struct svfio *dev, bool lost)
  * @dev: the device
  * @why: for the log
  *
- * Context: svfio.lock held; svfio_dma_uncharge() follows.
+ * Context: svfio.lock held; svfio_dma_settle() follows.
  * Return: -ENODEV.
  */
 int svfio_quarantine(struct svfio *dev, const char *why)
@@ -306,7 +306,7 @@ static void svfio_remove(struct pci_dev *pdev)
 	iommu_group_release_dma_owner(dev->group);
 	iommu_group_put(dev->group);
 	mutex_unlock(&dev->lock);
-	/* What is owed is given back by whoever has the node open, when it is closed. */
+	/* What is owed is given back with the owner's next request, or when it closes the node. */
 	put_device(&dev->dev);
 }
 

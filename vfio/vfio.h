@@ -29,10 +29,12 @@
  *   2. reset: the function forgets its queues, and has no DMA pending
  *   3. bus mastering off
  *   4. interrupts are freed, then the eventfds that they signalled
- *   5. the IOMMU maps nothing any more; after that pages are unpinned
+ *   5. the IOMMU maps nothing any more
  *   6. the domain is detached: the group's blocking domain has the function
  * Step 5 does not depend on what the function answers to steps 2 and 3. Pages
- * are uncharged last, without the lock. The owner's mm_struct is held for that,
+ * are unpinned and uncharged last, without the lock (struct svfio_debt), since
+ * that may wait for whoever serves the file that they are of: a function that is
+ * closed is the next owner's meanwhile. The owner's mm_struct is held for that,
  * not its address space: a mapping of a doorbell in it refers to our file, which
  * would keep each other alive.
  *
@@ -48,8 +50,9 @@
  *   svfio.lock -> lock of a kick eventfd's wait queue -> nothing (kick_wake())
  *   svfio_call.lock (any interrupt) -> lock of a call eventfd's wait queue
  * Arguments of ioctls are copied, and pages pinned, before svfio.lock is taken,
- * because the owner decides how long that takes (userfaultfd, FUSE), and
- * remove() waits for svfio.lock. fdinfo takes no lock.
+ * and pages unpinned after it is dropped, because the owner decides how long that
+ * takes (userfaultfd, FUSE), and remove() waits for svfio.lock. fdinfo takes no
+ * lock.
  *
  * Trust: none in the owner (addresses, sizes, indices, order of ioctls), none in
  * the guest, little in the function: it may answer anything at any time, at most
@@ -165,8 +168,9 @@ struct svfio_vq {
  * @task: its resource limits
  * @can_lock: it had CAP_IPC_LOCK
  * @mapped: pages in the IOMMU
- * @pinned: pages that are pinned
- * @owed: pages that are not pinned any more, and are still charged
+ * @pinned: pages that are pinned for it
+ * @unmapped: pages that are not in the IOMMU any more, and still pinned (iotlb.c)
+ * @owed: pages that are charged for nothing but that
  */
 struct svfio_dma {
 	struct iommu_domain *domain;
@@ -180,7 +184,21 @@ struct svfio_dma {
 	bool can_lock;
 	u64 mapped;
 	u64 pinned;
+	struct list_head unmapped;
 	unsigned long owed;
+};
+
+/**
+ * struct svfio_debt - what an owner gets back without svfio.lock
+ * @unmapped: as in struct svfio_dma
+ * @charged: pages, 0: there is nothing
+ * @mm, @task: where they are charged, with a reference each
+ */
+struct svfio_debt {
+	struct list_head unmapped;
+	unsigned long charged;
+	struct mm_struct *mm;
+	struct task_struct *task;
 };
 
 /**
@@ -320,7 +338,9 @@ int svfio_dma_probe(struct svfio *dev);
 void svfio_dma_remove(struct svfio *dev);
 int svfio_dma_open(struct svfio *dev);
 void svfio_dma_close(struct svfio *dev);
-void svfio_dma_uncharge(struct svfio *dev);
+void svfio_dma_owed(struct svfio_dma *dma, struct svfio_debt *debt);
+void svfio_debt_settle(struct svfio_debt *debt);
+void svfio_dma_settle(struct svfio *dev);
 void svfio_dma_put_owner(struct svfio *dev);
 int svfio_dma_set_owner(struct svfio *dev);
 int svfio_dma_charge(const struct svfio_dma *dma, unsigned long nr);
@@ -329,6 +349,7 @@ bool svfio_dma_range_valid(const struct svfio_dma *dma, u64 first, u64 last);
 /* iotlb.c */
 ssize_t svfio_iotlb_message(struct svfio *dev, struct iov_iter *from);
 void svfio_iotlb_clear(struct svfio *dev);
+void svfio_iotlb_unpin(struct list_head *blocks);
 
 static inline bool svfio_has(const struct svfio *dev, unsigned int bit)
 {
