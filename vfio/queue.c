@@ -21,6 +21,7 @@
 #include <linux/virtio_ring.h>
 
 #include "compat.h"
+#include "layout.h"
 #include "vfio.h"
 
 /* Descriptors that a queue may have: VIRTIO 1.2, 2.7 and 2.8. */
@@ -64,7 +65,9 @@ static bool has_own_page(struct svfio_vq *vq)
 		if (pci_resource_flags(pdev, bar) & IORESOURCE_MEM &&
 		    pci_resource_start(pdev, bar) <= vq->notify_pa &&
 		    pci_resource_end(pdev, bar) >= last)
-			return true;
+			return !svfio_page_taken(
+				pdev, bar,
+				vq->notify_pa - pci_resource_start(pdev, bar));
 	return false;
 }
 

@@ -9,7 +9,7 @@
  * and its IOMMU group (pci.c), makes a node of it (node.c) that speaks what
  * /dev/vhost-vdpa-N speaks, walks it through the states of a virtio device
  * (vdpa.c, queue.c), maps the owner's memory for it (dma.c, iotlb.c), and joins eventfds
- * to its doorbells (notify.c) and its interrupts (irq.c). What is in the
+ * to its doorbells (notify.c, layout.c) and its interrupts (irq.c). What is in the
  * virtqueues is between guest and function: no descriptor is ever looked at.
  *
  * Non-goals: legacy functions, which cannot be behind an IOMMU; interrupts that
