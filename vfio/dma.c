@@ -219,6 +219,7 @@ void svfio_dma_close(struct svfio *dev)
 	iommu_detach_group(dma->domain, dev->group);
 	iommu_domain_free(dma->domain);
 	dma->domain = NULL;
+	svfio_tables_forget(dma);
 }
 
 /**
@@ -251,6 +252,7 @@ int svfio_dma_probe(struct svfio *dev)
 
 	dev->dma.maps = RB_ROOT;
 	INIT_LIST_HEAD(&dev->dma.unmapped);
+	xa_init_flags(&dev->dma.tables, XA_FLAGS_ACCOUNT);
 	INIT_LIST_HEAD(&dev->dma.reserved);
 	err = iommu_get_group_resv_regions(dev->group, &dev->dma.reserved);
 	if (err)

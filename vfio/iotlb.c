@@ -208,6 +208,9 @@ static int map_last_run(struct svfio *dev, struct svfio_map *map)
 
 	if (!run)
 		return 0;
+	err = svfio_tables_use(&dev->dma, iova, (u64)run->nr << PAGE_SHIFT);
+	if (err)
+		return err;
 	err = compat_iommu_map(dev->dma.domain, iova, PFN_PHYS(run->pfn),
 			       run->nr << PAGE_SHIFT, map->prot);
 	if (!err) {
@@ -443,7 +446,8 @@ static ssize_t read_message(struct iov_iter *from, struct vhost_iotlb_msg *body)
  *	touches a reserved region, is not of whole pages; or of an invalidation
  *	it has a part of a mapping only;
  * -EFAULT: the memory is not the owner's, or cannot be pinned;
- * -EEXIST: some of the range is mapped; -ENOSPC: too many mappings;
+ * -EEXIST: some of the range is mapped; -ENOSPC: too many mappings, or page
+ *	tables (tables.c);
  * -EBUSY: an invalidation of what is just being mapped;
  * -ENOMEM: that, or RLIMIT_MEMLOCK;
  * -EPERM: the caller is not the owner; -ENODEV: the function is gone;

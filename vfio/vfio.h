@@ -8,9 +8,10 @@
  * virtqueues are the guest's. This module is its driver: it claims the function
  * and its IOMMU group (pci.c), makes a node of it (node.c) that speaks what
  * /dev/vhost-vdpa-N speaks, walks it through the states of a virtio device
- * (vdpa.c, queue.c), maps the owner's memory for it (dma.c, iotlb.c), and joins eventfds
- * to its doorbells (notify.c, layout.c) and its interrupts (irq.c). What is in the
- * virtqueues is between guest and function: no descriptor is ever looked at.
+ * (vdpa.c, queue.c), maps the owner's memory for it (dma.c, iotlb.c, tables.c),
+ * and joins eventfds to its doorbells (notify.c, layout.c) and its interrupts
+ * (irq.c). What is in the virtqueues is between guest and function: no descriptor
+ * is ever looked at.
  *
  * Non-goals: legacy functions, which cannot be behind an IOMMU; interrupts that
  * are not MSI-X; the position of a queue that has run (a virtio PCI function
@@ -77,6 +78,7 @@
 #include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci_modern.h>
+#include <linux/xarray.h>
 
 /* Queues that a function may have; QEMU has no more either. */
 #define SVFIO_VQS_MAX 1024
@@ -171,6 +173,9 @@ struct svfio_vq {
  * @pinned: pages that are pinned for it
  * @unmapped: pages that are not in the IOMMU any more, and still pinned (iotlb.c)
  * @owed: pages that are charged for nothing but that
+ * @most: the most that @pinned was since there is a domain
+ * @tables: regions of IOVAs that were ever mapped in the domain (tables.c)
+ * @nr_tables: how many
  */
 struct svfio_dma {
 	struct iommu_domain *domain;
@@ -186,6 +191,9 @@ struct svfio_dma {
 	u64 pinned;
 	struct list_head unmapped;
 	unsigned long owed;
+	u64 most;
+	struct xarray tables;
+	unsigned long nr_tables;
 };
 
 /**
@@ -350,6 +358,10 @@ bool svfio_dma_range_valid(const struct svfio_dma *dma, u64 first, u64 last);
 ssize_t svfio_iotlb_message(struct svfio *dev, struct iov_iter *from);
 void svfio_iotlb_clear(struct svfio *dev);
 void svfio_iotlb_unpin(struct list_head *blocks);
+
+/* tables.c */
+int svfio_tables_use(struct svfio_dma *dma, u64 iova, u64 size);
+void svfio_tables_forget(struct svfio_dma *dma);
 
 static inline bool svfio_has(const struct svfio *dev, unsigned int bit)
 {

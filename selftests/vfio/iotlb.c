@@ -335,6 +335,40 @@ static void many_pages(long arg)
 	vf_fresh();
 }
 
+/*
+ * One page, far and wide: each place takes a page table, which may outlive the mapping. They
+ * are bounded although no more is mapped at a time than may be; where something was mapped
+ * before, it can be again, and the next owner finds nothing of it.
+ */
+static void far_and_wide(long arg)
+{
+	const uint64_t apart = 2ull << 20; /* what one table is for */
+	const unsigned int at_once = 40000, most = 65535;
+	uint8_t *p = pages(1, PROT_READ | PROT_WRITE);
+	int fd = vf_open();
+	unsigned int i, taken;
+
+	(void)arg;
+	for (i = 0; i < 2 * most; i++) {
+		if (i == at_once)
+			kt_sys(unmap(fd, SPARE, i * apart));
+		if (map(fd, SPARE + i * apart, VG_PAGE, p, VHOST_ACCESS_RW))
+			break;
+	}
+	taken = i;
+	kt_check(taken >= most && taken < most + 1000 && errno == ENOSPC,
+		 "%u places were taken, then: %m", taken);
+	kt_errno(map(fd, SPARE + (taken + 1) * apart, VG_PAGE, p, VHOST_ACCESS_RW), ENOSPC);
+	for (i = 0; i < 100; i++)
+		kt_sys(map(fd, SPARE + i * apart + VG_PAGE * (i + 1), VG_PAGE, p, VHOST_ACCESS_RW));
+	close(fd);
+	fd = vf_open();
+	kt_sys(map(fd, SPARE + (taken + 1) * apart, VG_PAGE, p, VHOST_ACCESS_RW));
+	close(fd);
+	kt_check(!vg_locked(), "%lu kB stay charged", vg_locked());
+	vf_fresh();
+}
+
 /* A process that is not the owner, but has its descriptor, maps no memory of its own. */
 static void another_process(long arg)
 {
@@ -371,6 +405,7 @@ static const struct kt_case cases[] = {
 	{ "what is mapped is charged", charged, 0, 0, VG_ON_ONCE },
 	{ "the limit of locked memory holds", limited, 0, 0, VG_ON_ONCE },
 	{ "many pages", many_pages, 0, 0, VG_ON_ONCE },
+	{ "one page far and wide", far_and_wide, 0, 300, VG_ON_ONCE },
 	{ "another process with the descriptor", another_process, 0, 0, VG_ON_ONCE },
 };
 
