@@ -136,6 +136,13 @@ const char *vf_bdf(void);
 /* Have the function's driver be this one's again (SHUNT_TEST_BIND does it), and the node there. */
 void vf_bind(void);
 
+/* ---- plug.c: the function comes and goes ---- */
+
+/* Unplug it, and wait until it is gone. */
+void vf_unplug(void);
+/* Plug it in, with further properties (",vectors=2") or "", and wait until it is there. */
+void vf_plug(const char *more);
+
 /* ---- pins.c: what the kernel has pinned and mapped ---- */
 
 /* Pages that are pinned on this machine. */

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -26,26 +25,8 @@
 
 enum { UNBOUND, REMOVED, UNPLUGGED };
 
-static bool is_there(const char *path)
-{
-	return !access(path, F_OK);
-}
-
-static void wait_for(const char *path, bool there)
-{
-	uint64_t end = vg_ms() + 3 * VG_STALL_MS;
-
-	while (is_there(path) != there) {
-		kt_check(vg_ms() < end, "%s is %s", path, there ? "not there" : "still there");
-		usleep(10000);
-	}
-}
-
 static void take_away(int how)
 {
-	char device[128];
-
-	snprintf(device, sizeof(device), DEVICES "%s", vf_bdf());
 	switch (how) {
 	case UNBOUND:
 		kt_sys(vf_put(vf_bdf(), DEVICES "%s/driver/unbind", vf_bdf()));
@@ -54,27 +35,18 @@ static void take_away(int how)
 		kt_sys(vf_put("1", DEVICES "%s/remove", vf_bdf()));
 		break;
 	case UNPLUGGED:
-		vf_monitor("device_del %s", getenv("SHUNT_TEST_NAME"));
-		wait_for(device, false);
+		vf_unplug();
 		break;
 	}
-	kt_check(!is_there(vg_path()), "%s is still there", vg_path());
+	kt_check(access(vg_path(), F_OK), "%s is still there", vg_path());
 }
 
 static void bring_back(int how)
 {
-	char device[128];
-	uint64_t end = vg_ms() + 3 * VG_STALL_MS;
-
-	snprintf(device, sizeof(device), DEVICES "%s", vf_bdf());
 	if (how == REMOVED)
 		kt_sys(vf_put("1", "/sys/bus/pci/rescan"));
-	/* The emulator refuses while the old one has not quite gone. */
-	while (how == UNPLUGGED && !is_there(device)) {
-		kt_check(vg_ms() < end, "%s is not there", device);
-		vf_monitor("device_add %s", getenv("SHUNT_TEST_DEVICE"));
-		usleep(500000);
-	}
+	if (how == UNPLUGGED)
+		vf_plug("");
 	vf_bind();
 }
 
