@@ -5,7 +5,7 @@
 #
 # Variables: KVER=VERSION or KDIR=DIRECTORY chooses the kernel that the modules
 # are built for (KVER=debug: the lab's debug kernel; default: the lab's
-# distribution kernel), SUITES='net guest …' narrows check, DEMO_ARGS goes to the
+# distribution kernel), SUITES='net guest …' narrows check, DEMO and DEMO_ARGS go to the
 # demo, DESTDIR and PREFIX to install.
 
 PREFIX ?= /usr/local
@@ -59,8 +59,8 @@ netbench: modules selftests ## cost of a packet: shunt-net against the stock vho
 blkbench: modules selftests ## cost of a request of a disk, and of completing it by the worker
 	@scripts/lab run --icount --timeout 1800 -- selftests/bench/blkbench
 
-demo: modules tools selftests ## show a guest's packets and disk on Shunt (DEMO_ARGS=--keep)
-	@scripts/demo $(DEMO_ARGS)
+demo: modules tools selftests ## show guests on Shunt (DEMO=passthrough, DEMO_ARGS=--keep)
+	@scripts/demo $(DEMO) $(DEMO_ARGS)
 
 lint: deps ## static checks and style; silent findings do not exist, any one fails
 	@scripts/lint
