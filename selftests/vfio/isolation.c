@@ -261,14 +261,26 @@ static void taken_under_traffic(long all)
 	vf_fresh();
 }
 
+/*
+ * QEMU (10.0) looks at a packed ring of its disk for ever once it has given up on it: whether
+ * such a ring is empty does not depend on that.
+ */
+static void not_for_ever(void)
+{
+	if (!vf_is_net() && vg_packed())
+		kt_skip("the emulator would not come back from it");
+}
+
 /* Indices and descriptors that make no sense are the function's to refuse; the host's not. */
 static void broken_rings(long arg)
 {
-	struct vf_unit *u = vf_new(&(struct vf_opts){});
 	uint64_t random = vg_seed(0xb40c0000);
 	unsigned int round, i;
+	struct vf_unit *u;
 
 	(void)arg;
+	not_for_ever();
+	u = vf_new(&(struct vf_opts){});
 	for (round = 0; round < kt_scale(60, 20); round++) {
 		for (i = 0; i < u->nring; i++) {
 			volatile uint8_t *desc = (void *)u->ring[i]->desc;
@@ -295,12 +307,15 @@ static void broken_rings(long arg)
  */
 static void all_ones(long arg)
 {
-	struct vf_unit *u = vf_new(&(struct vf_opts){});
-	struct vg_ring *r = u->ring[u->nring - 1];
 	uint64_t end = vg_ms() + 2000;
 	uint8_t status = 0;
+	struct vf_unit *u;
+	struct vg_ring *r;
 
 	(void)arg;
+	not_for_ever();
+	u = vf_new(&(struct vf_opts){});
+	r = u->ring[u->nring - 1];
 	/* A chain that has no end, or a length of nothing. */
 	vg_desc(r, 0, ~0ull, ~0u, VRING_DESC_F_INDIRECT | VRING_DESC_F_NEXT, 0);
 	vg_publish(r, 0);
