@@ -43,7 +43,10 @@ class Qmp:
         """Read what has come; False when nothing came within timeout seconds."""
         if not select.select([self._sock], [], [], max(timeout, 0))[0]:
             return False
-        data = self._sock.recv(65536)
+        try:
+            data = self._sock.recv(65536)
+        except OSError as err:
+            raise QmpError(f'QEMU went away: {err}') from err
         if not data:
             raise QmpError('QEMU closed its monitor')
         self._buf += data
