@@ -299,6 +299,13 @@ static void rest(struct vg_net *n, struct vg_traffic *t)
 				used |= vg_ring_pending(&n->q[i].ring[VG_RX]) ||
 					vg_ring_pending(&n->q[i].ring[VG_TX]);
 			kt_check(!used, "a chain was used and no call came for it");
+			/* Does it go on with a kick that it did not ask for? */
+			for (i = 0; i < n->o.pairs; i++) {
+				vg_ring_kick_always(&n->q[i].ring[VG_RX]);
+				vg_ring_kick_always(&n->q[i].ring[VG_TX]);
+			}
+			if (kt_sys(poll(p, np, 2000)))
+				kt_note("another kick has it go on");
 			kt_fail("stalled: tx %u sent %u seen of %u, %u in flight; "
 				"rx %u sent %u seen of %u",
 				t->tx_sent[0], t->tx_seen[0], t->tx, n->q[0].ring[VG_TX].in_flight,
