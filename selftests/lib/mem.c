@@ -5,6 +5,8 @@
  * Region 0 holds the rings and is mapped in one piece. The others hold
  * buffers. Every mapping has an unmapped page on either side, so that a device
  * that runs over the end of a region faults instead of hitting the next one.
+ * What a guest address is, is also where it lies in the memfd: a VMM can have the
+ * file for its guest's memory as it is.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,6 +20,7 @@
 #define RING_BYTES (8u << 20)
 #define GPA_BASE   0x100000ull
 #define GPA_GAP	   0x10000ull
+#define FILE_UNIT  0x100000ull /* VMMs want memory of whole MiB */
 
 static uint64_t round_up(uint64_t x, uint64_t to)
 {
@@ -40,7 +43,7 @@ static uint8_t *map_region(int fd, uint64_t off, uint64_t size)
 struct vg_mem *vg_mem_new(unsigned int n, uint64_t data, enum vg_layout layout)
 {
 	struct vg_mem *m = calloc(1, sizeof(*m));
-	uint64_t each, gpa = GPA_BASE, off = 0;
+	uint64_t each, gpa = GPA_BASE;
 	unsigned int i;
 
 	kt_check(m && n, "vg_mem_new: bad arguments or no memory");
@@ -51,8 +54,6 @@ struct vg_mem *vg_mem_new(unsigned int n, uint64_t data, enum vg_layout layout)
 	m->next = n > 1;
 	m->fd = layout == VG_PRIVATE ? -1 : kt_sys(memfd_create("vguest", MFD_CLOEXEC));
 	each = round_up(n > 1 ? data / (n - 1) + 1 : data, VG_PAGE);
-	if (m->fd >= 0)
-		kt_sys(ftruncate(m->fd, RING_BYTES + each * (n > 1 ? n - 1 : 1)));
 	for (i = 0; i < n; i++) {
 		struct vg_region *r = &m->r[i];
 
@@ -61,9 +62,10 @@ struct vg_mem *vg_mem_new(unsigned int n, uint64_t data, enum vg_layout layout)
 		gpa += r->size;
 		if (layout != VG_ADJACENT || !i)
 			gpa += GPA_GAP;
-		r->va = map_region(m->fd, off, r->size);
-		off += r->size;
+		r->va = map_region(m->fd, r->gpa, r->size);
 	}
+	if (m->fd >= 0)
+		kt_sys(ftruncate(m->fd, round_up(vg_mem_end(m), FILE_UNIT)));
 	return m;
 }
 

@@ -73,7 +73,7 @@ struct vg_mem {
 
 /*
  * Make guest memory of @n regions with room for about @data bytes of buffers
- * beside 8 MiB for rings (region 0).
+ * beside 8 MiB for rings (region 0). The guest's address is also the offset in the memfd.
  */
 struct vg_mem *vg_mem_new(unsigned int n, uint64_t data, enum vg_layout layout);
 void vg_mem_free(struct vg_mem *m);

@@ -236,8 +236,7 @@ static void unmapped(long prot)
 			kt_sys(vg_vring_file(n->q[0].dev.fd, VHOST_NET_SET_BACKEND, k, -1));
 		if (prot < 0)
 			kt_check(mmap(r->va, r->size, PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_FIXED, n->mem->fd,
-				      n->mem->r[0].size + (i - 1) * r->size) == r->va,
+				      MAP_SHARED | MAP_FIXED, n->mem->fd, r->gpa) == r->va,
 				 "mmap: %m");
 		else
 			kt_sys(mprotect(r->va, r->size, PROT_READ | PROT_WRITE));
@@ -346,7 +345,7 @@ static void rings_unmapped(long iotlb)
 						 n->q[0].backend));
 	}
 	kt_check(mmap(r->va, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, n->mem->fd,
-		      0) == r->va,
+		      r->gpa) == r->va,
 		 "mmap: %m");
 	recover(n);
 }
