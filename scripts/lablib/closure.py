@@ -19,9 +19,11 @@ from lablib.common import TOP, LabError
 _PROGRAMS = ["bash", "ip", "tc", "bridge", "ethtool", "ping", "perf", "sysctl"]
 # Modules that are there for modprobe; those that a kernel has not got are left out.
 _MODULES = ["vhost_net", "tun", "tap", "macvtap", "macvlan", "bridge", "veth", "8021q", "dummy",
-            "pktgen", "af_packet", "kvm_amd", "kvm_intel", "nbd", "null_blk", "sch_ingress"]
+            "pktgen", "af_packet", "ext4", "crc32c_generic", "kvm_amd", "kvm_intel", "nbd",
+            "null_blk", "sch_ingress"]
 # Parts of the tree that no run needs.
-_SKIPPED = {".git", "__pycache__", "build/lab", "build/check"}
+_SKIPPED = {".git", "__pycache__", "build/lab", "build/check", "build/lint", "build/guest",
+            "bench-report"}
 
 
 def _libraries(path):
@@ -84,8 +86,21 @@ def _add_modules(cpio, kernel):
             cpio.file(f"/lib/modules/{version}/{file.name}", file.read_bytes())
 
 
-def image(kernel):
-    """The initramfs: the lab's own one and the root, as bytes."""
+def _add_brought(cpio, path):
+    """A file, or all in a directory, at the same path; of programs the libraries, too."""
+    if not os.path.exists(path):
+        raise LabError(f"--bring: {path} is not there")
+    for where, _, files in os.walk(path) if os.path.isdir(path) else [("", [], [path])]:
+        for name in files:
+            file = os.path.join(where, name)
+            if os.access(file, os.X_OK) or ".so" in name:
+                _add_program(cpio, file, file)
+            else:
+                cpio.file(file, pathlib.Path(file).read_bytes())
+
+
+def image(kernel, bring=()):
+    """The initramfs: the lab's own one and the root, as bytes; bring: further paths."""
     cpio = initrd.Cpio()
     for name in _PROGRAMS:
         for directory in ("/usr/bin", "/usr/sbin", "/bin", "/sbin"):
@@ -93,6 +108,8 @@ def image(kernel):
             if os.path.exists(path):
                 _add_program(cpio, path, f"/usr/bin/{name}")
                 break
+    for path in bring:
+        _add_brought(cpio, path)
     cpio.symlink("/bin/bash", "/usr/bin/bash")
     cpio.symlink("/usr/bin/env", "/bin/busybox")
     for name in ("/root", "/etc", "/var/tmp"):

@@ -45,6 +45,7 @@ class Options:
     cpus = 2
     memory = 4096           # MiB
     icount = False          # virtual time counts instructions
+    bring = ()              # with icount: paths that are there, beside the tree
     iommu = False           # an IOMMU with interrupt remapping
     devices = ()            # QEMU -device arguments
     qemu_args = ()          # further QEMU arguments
@@ -174,7 +175,7 @@ class _Run:
         with open(archive, "wb") as out:
             if opts.icount:
                 from lablib import closure
-                out.write(closure.image(opts.kernel))
+                out.write(closure.image(opts.kernel, opts.bring))
             else:
                 out.write(initrd.base_image(opts.kernel).read_bytes())
             out.write(_overlay_archive(opts, self.argv, self.cwd))
