@@ -173,7 +173,7 @@ def pktgen_of_the_host(bench):
     """The kernel's generator sends to the TAP; the guest counts what the TAP delivered."""
     guest = bench.guest()
     guest_before, tap_before = bench.quiet(guest)
-    sent, errors = pktgen.on_host(TAPS[0], PKTGEN, SMALL, bench.nic().mac, GUEST)
+    sent, errors, _ = pktgen.on_host(TAPS[0], PKTGEN, SMALL, bench.nic().mac, GUEST)
     guest_after, tap_after = bench.quiet(guest)
     got = guest_after['rx_packets'] - guest_before['rx_packets'] + \
         guest_after['rx_dropped'] - guest_before['rx_dropped']
@@ -192,7 +192,7 @@ def pktgen_of_the_guest(bench):
     with open(f'/sys/class/net/{BRIDGE}/address', encoding='ascii') as file:
         mac = file.read().strip()
     guest_before, tap_before = bench.quiet(guest)
-    sent, errors = pktgen.in_guest(guest, 'eth0', PKTGEN, SMALL, mac, HOST)
+    sent, errors, _ = pktgen.in_guest(guest, 'eth0', PKTGEN, SMALL, mac, HOST)
     guest_after, tap_after = bench.quiet(guest)
     left = guest_after['tx_packets'] - guest_before['tx_packets']
     came = tap_after['rx_packets'] - tap_before['rx_packets']

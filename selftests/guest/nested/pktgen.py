@@ -20,15 +20,16 @@ def script(dev, count, size, dst_mac, dst_ip, queues=1):
 
 
 def result(text):
-    """Packets sent, errors, from the generator's report."""
+    """Packets sent, errors, and seconds, from the generator's report."""
     sofar = re.search(r'pkts-sofar: (\d+)\s+errors: (\d+)', text)
-    if not sofar or 'Result: OK' not in text:
+    spent = re.search(r'Result: OK: (\d+)\(', text)
+    if not sofar or not spent:
         raise GuestError(f'pktgen did not run: {text.strip()}')
-    return int(sofar[1]), int(sofar[2])
+    return int(sofar[1]), int(sofar[2]), int(spent[1]) / 1e6
 
 
 def on_host(*args, **kwargs):
-    """Run script(...) on this machine; returns (sent, errors)."""
+    """Run script(...) on this machine; returns (sent, errors, seconds)."""
     subprocess.run(('modprobe', '-q', 'pktgen'), check=False)
     done = subprocess.run(('sh', '-c', script(*args, **kwargs)), stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False)
@@ -36,5 +37,5 @@ def on_host(*args, **kwargs):
 
 
 def in_guest(guest, *args, **kwargs):
-    """Run script(...) in a guest; returns (sent, errors)."""
+    """Run script(...) in a guest; returns (sent, errors, seconds)."""
     return result(guest.line.run(script(*args, **kwargs))[1])

@@ -141,7 +141,8 @@ int cmd_rtt(int argc, char **argv)
 		sum += usec[i++];
 	}
 	qsort(usec, count, sizeof(*usec), by_value);
-	printf("ok count=%lu lost=%lu median_us=%u mean_us=%llu\n", count, lost, usec[count / 2],
+	printf("ok count=%lu lost=%lu median_us=%u p90_us=%u p99_us=%u mean_us=%llu\n", count, lost,
+	       usec[count / 2], usec[count * 9 / 10], usec[count * 99 / 100],
 	       (unsigned long long)(sum / count));
 	return 0;
 }

@@ -97,7 +97,7 @@ static const struct {
 	{ "tcp", cmd_tcp, "HOST PORT up|down|both MIB SECONDS STREAMS: until a limit or SIGUSR1" },
 	{ "hold", cmd_hold, "PORT: leave what arrives in the socket until SIGUSR1, then verify" },
 	{ "udp", cmd_udp, "HOST PORT FIRST LAST STEP: echo of every size, content compared" },
-	{ "rtt", cmd_rtt, "HOST PORT COUNT SIZE: median and mean time of a UDP echo" },
+	{ "rtt", cmd_rtt, "HOST PORT COUNT SIZE: median, percentiles and mean time of a UDP echo" },
 	{ "ping", cmd_ping, "HOST SIZE COUNT: ICMP echoes, none of them lost, content compared" },
 	{ "mem", cmd_mem, "MIB: rewrite memory until SIGUSR1, then verify all of it" },
 	{ "queues", cmd_queues, "DEVICE N: use N queue pairs" },
