@@ -6,7 +6,7 @@
 # Variables: KVER=VERSION or KDIR=DIRECTORY chooses the kernel that the modules
 # are built for (KVER=debug: the lab's debug kernel; default: the lab's
 # distribution kernel), SUITES='net guest …' narrows check, DEMO and DEMO_ARGS go to the
-# demo, DESTDIR and PREFIX to install.
+# demo, BENCH_ARGS to the benchmarks, DESTDIR and PREFIX to install.
 
 PREFIX ?= /usr/local
 
@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 MODULE_ARGS = $(if $(KVER),--kver '$(KVER)') $(if $(KDIR),--kdir '$(KDIR)')
 
 .DEFAULT_GOAL := help
-.PHONY: help deps modules tools selftests check check-debug fuzz ringbench netbench blkbench \
+.PHONY: help deps modules tools selftests check check-debug fuzz bench ringbench blkbench \
 	demo lint install uninstall clean
 
 help: ## this list
@@ -48,15 +48,15 @@ check-debug: tools selftests ## run the tests on a kernel with KASAN, lockdep, k
 fuzz: deps ## fuzz the ring code for SECONDS=60, beyond what check does
 	+@selftests/ring/fuzz/run --jobs "$$(nproc)" '$(or $(SECONDS),60)'
 
+bench: modules tools selftests ## Shunt beside its peers: bench-report/ (BENCH_ARGS=--full)
+	@scripts/deps bench
+	@scripts/bench $(BENCH_ARGS)
+
 ringbench: deps ## cost of a descriptor: the ring code against the kernel's vringh
 	@scripts/deps ringbench
 	@selftests/ring/bench/ringbench
 
-netbench: modules selftests ## cost of a packet: shunt-net against the stock vhost-net
-	@scripts/deps netbench
-	@scripts/lab run --icount --timeout 1800 -- selftests/bench/netbench
-
-blkbench: modules selftests ## cost of a request of a disk, and of completing it by the worker
+blkbench: modules selftests ## cost of completing a disk's requests by the worker
 	@scripts/lab run --icount --timeout 1800 -- selftests/bench/blkbench
 
 demo: modules tools selftests ## show guests on Shunt (DEMO=passthrough, DEMO_ARGS=--keep)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is measured: the runs, the peers, and the tables of the report."""
+
+import collections
+
+# A run is one boot of the lab (or a stretch on this machine), whose figures can be compared.
+#   name     what --only chooses from, and raw.csv has
+#   about    for people
+#   command  the measurement program
+#   icount   in the lab with virtual time; else with guests, in the lab or on this machine
+#   seconds  what it takes where the lab is emulated: quick, full (None: not part of quick)
+Run = collections.namedtuple("Run", "name about command icount seconds")
+
+_COST, _WALL = "selftests/bench/cost", "selftests/bench/wall"
+
+RUNS = (
+    Run("cost.net", "instructions of a packet", (_COST, "net"), True, (70, 110)),
+    Run("cost.disk", "instructions of a request", (_COST, "disk"), True, (90, 180)),
+    Run("wall.net", "a guest's packets", (_WALL, "net"), False, (220, 600)),
+    Run("wall.net2", "the same with two queues", (_WALL, "net2"), False, (None, 600)),
+    Run("wall.disk", "a guest's disk", (_WALL, "disk"), False, (300, 900)),
+    Run("wall.disk2", "the same with two queues and processors", (_WALL, "disk2"), False,
+        (None, 600)),
+    Run("wall.dpdk", "DPDK's vhost-user", (_WALL, "dpdk"), False, (None, 300)),
+)
+
+PEERS = {
+    "qemu": "QEMU's virtio-net, in userspace",
+    "stock": "stock vhost-net",
+    "stock-user": "stock vhost-net behind shunt net serve",
+    "dpdk": "DPDK testpmd's vhost-user",
+    "bare-uring": "bare device, io_uring",
+    "bare-aio": "bare device, native aio",
+    "bare": "bare device, by fio on the host",
+    "qemu-uring": "QEMU virtio-blk, iothread, io_uring",
+    "qemu-native": "QEMU virtio-blk, iothread, native aio",
+    "qemu10-uring": "QEMU 10 virtio-blk, iothread, io_uring",
+    "qemu10-native": "QEMU 10 virtio-blk, iothread, native aio",
+    "qemu10-vqmap": "QEMU 10 virtio-blk, iothread-vq-mapping",
+    "qsd-uring": "qemu-storage-daemon, io_uring",
+    "qsd-native": "qemu-storage-daemon, native aio",
+    "shunt-split": "shunt, split rings",
+    "shunt-packed": "shunt, packed rings",
+    "shunt-split-in-order": "shunt, split rings, in order",
+    "shunt-packed-in-order": "shunt, packed rings, in order",
+    "shunt-user": "shunt by vhost-user, split",
+    "shunt-user-packed": "shunt by vhost-user, packed",
+    "shunt-file": "shunt-blk on a file",
+}
+
+# Peers that another is held against, by name: of several the best one in that kind of work counts.
+_REFERENCE_NAMES = {
+    "stock": "stock vhost-net",
+    "qemu": "QEMU's virtio-net",
+    "QEMU": "the best of QEMU's",
+    "bare": "the bare device",
+}
+REFERENCES = {
+    "stock": ("stock",),
+    "qemu": ("qemu",),
+    "QEMU": ("qemu-uring", "qemu-native", "qemu10-uring", "qemu10-native", "qemu10-vqmap",
+             "qsd-uring", "qsd-native"),
+    "bare": ("bare", "bare-uring", "bare-aio"),
+}
+
+# A table of the report, with its plot.
+#   prefix      of the names of its figures; what follows is the kind of work
+#   title, text for people
+#   references  of REFERENCES, the first is the plot's
+#   targets     by reference: (kind of work, largest ratio of the cheapest of ours) …
+Table = collections.namedtuple("Table", "prefix kind title text references targets")
+
+_NET_COST = """Instructions that the host executes for each packet between a guest's ring and a
+TAP, less is better. <i>tx</i> is from the guest, <i>rx</i> to the guest; then the bytes of a frame,
+and how many there are when the back end begins. A lone packet (x1) includes waking the back
+end."""
+_DISK_COST = """Instructions that the host executes for each request of 4 KiB, between a guest's
+ring and the disk, the disk included, less is better. The disk is null_blk, in memory, which ends
+requests as they are submitted. x1 and x32 is how many requests there are when the back end
+begins; one alone includes waking it. Iothreads do not poll: that would cost more."""
+
+TABLES = (
+    Table("net.cost.", "cost", "A packet", _NET_COST, ("stock", "qemu"),
+          {"stock": (("tx64x32", 0.70), ("rx64x32", 0.70))}),
+    Table("disk.cost.", "cost", "A request of a disk", _DISK_COST, ("QEMU", "bare"),
+          {"QEMU": (("read4kx1", 0.75), ("read4kx32", 0.60)),
+           "bare": (("read4kx1", 1.25), ("read4kx32", 1.25))}),
+    Table("disk.cost.file.", "cost", "A request of a disk that is a file",
+          "The same, where the disk is a file on ext4, on the same device.", ("QEMU", "bare"), {}),
+    Table("disk.cost.nodata.", "cost", "A request of a disk that moves no data",
+          """The same of a null_blk that keeps nothing: what is left is who asks. The bare device
+          is cheap here, and whatever comes between shows.""", ("QEMU", "bare"), {}),
+    Table("net.wall.", "wall", "A guest's network",
+          """One guest with a card for each peer: the same work over each in turns, several
+          rounds. tcp: a stream to or from the guest. pps: packets of the kernel's own generator,
+          of 64 or 1,500 bytes. A host with one processor, as the emulated one has, goes to and fro
+          between a guest that sends and a worker in the kernel for each packet; QEMU's main loop
+          has to wait until there are several.""", ("qemu", "stock"), {}),
+    Table("net.wall2.", "wall", "A guest's network, two queue pairs", "The same.",
+          ("qemu", "stock"), {}),
+    Table("net.dpdk.", "wall", "DPDK beside others",
+          """DPDK's testpmd between a vhost-user socket and a TAP, in a boot of its own, because it
+          polls all the time: with one processor it takes that from the guest.""",
+          ("qemu", "stock"), {}),
+    Table("net.rtt.", "wall", "How long an echo takes",
+          "UDP, 64 bytes, from the guest to the host and back. Percentiles within a round.",
+          ("qemu", "stock"), {}),
+    Table("net.exits.", "exact", "How often the VMM is entered for a packet",
+          """Of TCP both ways. vcpu: exits of its virtual CPUs to userspace. calls: all system
+          calls besides, of the VMM or whoever serves.""", ("qemu",), {}),
+    Table("disk.wall.", "wall", "A guest's disk",
+          """One guest with a disk for each peer, fio in the guest (bare: on the host). rand: 4 KiB
+          at random, seq: 128 KiB in sequence; qd is how many at a time.""",
+          ("QEMU", "bare"), {}),
+    Table("disk.wall2.", "wall", "A guest's disk, two queues", "The same.", ("QEMU", "bare"), {}),
+    Table("disk.latency.", "wall", "How long a read of 4 KiB takes", "One at a time.",
+          ("QEMU", "bare"), {}),
+    Table("disk.exits.", "exact", "How often the VMM is entered for a request",
+          """Random reads. vcpu: exits of its virtual CPUs to userspace. calls: all system calls
+          besides, of the VMM or whoever serves.""", ("QEMU",), {}),
+)
+
+# Units of which less is better.
+LESS = ("instructions", "us", "exits", "calls")
+
+# References that --check leaves out: how often QEMU's main loop turns for a lone frame depends on
+# when it comes.
+NOT_CHECKED = ("qemu",)
+
+
+def peer(name):
+    """A peer in words."""
+    return PEERS.get(name, name)
+
+
+def reference(name):
+    """A reference in words."""
+    return _REFERENCE_NAMES[name]
