@@ -93,14 +93,15 @@ TABLES = (
     Table("net.wall.", "wall", "A guest's network",
           """One guest with a card for each peer: the same work over each in turns, several
           rounds. tcp: a stream to or from the guest. pps: packets of the kernel's own generator,
-          of 64 or 1,500 bytes. A host with one processor, as the emulated one has, goes to and fro
-          between a guest that sends and a worker in the kernel for each packet; QEMU's main loop
+          of 64 or 1,500 bytes. A host with one processor, as the emulated one has, turns from a
+          guest that sends to a worker in the kernel and back for each packet; QEMU's main loop
           has to wait until there are several.""", ("qemu", "stock"), {}),
     Table("net.wall2.", "wall", "A guest's network, two queue pairs", "The same.",
           ("qemu", "stock"), {}),
     Table("net.dpdk.", "wall", "DPDK beside others",
-          """DPDK's testpmd between a vhost-user socket and a TAP, in a boot of its own, because it
-          polls all the time: with one processor it takes that from the guest.""",
+          """DPDK's testpmd between a vhost-user socket and a TAP. It polls all the time, also where
+          there is one processor, for which it then competes with the guest. It is stopped while it
+          is another's turn.""",
           ("qemu", "stock"), {}),
     Table("net.rtt.", "wall", "How long an echo takes",
           "UDP, 64 bytes, from the guest to the host and back. Percentiles within a round.",
