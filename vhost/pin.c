@@ -16,6 +16,7 @@
  * by those, and not charged, as with O_DIRECT.
  */
 #include <linux/bvec.h>
+#include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
@@ -33,6 +34,19 @@ static int charge(struct shunt_dev *dev, u32 pages, bool inc)
 				  dev->owner_can_lock);
 	mmap_write_unlock(dev->mm);
 	return err;
+}
+
+/*
+ * Whether a page may be written to for long, unseen by the file system that it may be of. One
+ * that keeps track of its pages (ext4, XFS) may have forgotten by then that it is in use, and
+ * warns when it is made dirty. FOLL_LONGTERM itself asks for this since 6.5 only.
+ */
+static bool may_keep(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	return folio_test_anon(folio) || folio_test_swapbacked(folio) ||
+	       folio_test_hugetlb(folio) || is_zone_device_page(page);
 }
 
 static void *map_pages(struct page **pages, u32 nr)
@@ -74,6 +88,10 @@ int shunt_pin_area(struct shunt_dev *dev, struct shunt_area *area)
 		err = pin_user_pages_fast(area->user[i], 1,
 					  FOLL_WRITE | FOLL_LONGTERM,
 					  &area->pages[i]);
+		if (err == 1 && !may_keep(area->pages[i])) {
+			unpin_user_page(area->pages[i]);
+			err = -EFAULT;
+		}
 		if (err != 1)
 			goto unpin;
 	}

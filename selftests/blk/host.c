@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -209,11 +210,52 @@ static void counted(long arg)
 	vd_free(d);
 }
 
+/*
+ * The guest's memory becomes a file on ext4, which keeps track of who writes to its pages: rings in
+ * it are not kept pinned, but used as any memory.
+ */
+static void in_a_file(long arg)
+{
+	struct vd_opts o = { 0 };
+	struct vd_disk *d;
+	struct vg_region *r;
+	unsigned long before;
+	uint32_t base;
+	char path[256], map[64];
+	int fd;
+
+	(void)arg;
+	need("ext4");
+	d = vd_new(&o);
+	vd_alive(d);
+	base = vd_queue_stop(d, 0);
+	before = vg_locked();
+	r = &d->mem->r[0];
+	kt_check((size_t)snprintf(path, sizeof(path), "%s.memory", vd_path()) < sizeof(path),
+		 "the path of the disk is too long");
+	fd = kt_sys(open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+	kt_sys(unlink(path));
+	kt_check(write(fd, r->va, r->size) == (ssize_t)r->size, "write %s: %m", path);
+	kt_check(mmap(r->va, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+			 r->va,
+		 "mmap: %m");
+	vd_queue_setup(d, 0, base);
+	vd_queue_start(d, 0);
+	vd_alive(d);
+	kt_check(vg_fdinfo(d->dev.fd, "vq0-map", map, sizeof(map)) && !strcmp(map, "user"),
+		 "the ring is %s", map);
+	kt_check(vg_locked() == before, "%lu kB are charged, %lu before", vg_locked(), before);
+	vd_queue_stop(d, 0);
+	vd_free(d);
+	close(fd);
+}
+
 static const struct kt_case cases[] = {
 	{ "errors of the device reach the driver", errors, 0 },
 	{ "a device that disappears fails requests", disappears, 0 },
 	{ "the cgroup of the owner limits its requests", limited, 0 },
 	{ "fdinfo counts requests", counted, 0 },
+	{ "rings in a file of ext4 are not kept pinned", in_a_file, 0 },
 };
 
 int main(int argc, char **argv)

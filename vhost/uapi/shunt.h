@@ -129,10 +129,10 @@ struct shunt_place {
  * SHUNT_BLK_SET_PLACES - have the kernel write down where rings are left
  *
  * By the owner. The argument is the address of a struct shunt_place for each queue, in one
- * page of memory that can be pinned; 0: none. It is written when a queue starts and when
- * it stops, also because the device is closed or its owner killed, and then before the disk
- * is let go of; never read. The page stays pinned, and charged to RLIMIT_MEMLOCK, until
- * another one is given, or the owner gives up the device.
+ * page of memory that can be pinned and is no file but on tmpfs or hugetlbfs; 0: none. It is
+ * written when a queue starts and when it stops, also because the device is closed or its owner
+ * killed, and then before the disk is let go of; never read. The page stays pinned, and charged
+ * to RLIMIT_MEMLOCK, until another one is given, or the owner gives up the device.
  *
  * -EBUSY: a queue runs; -EINVAL: not aligned, or not in one page; -EFAULT; -ENOMEM. Where it
  * fails, but for -EBUSY, there is none.
