@@ -17,7 +17,7 @@ RUNS = (
     Run("cost.net", "instructions of a packet", (_COST, "net"), True, (70, 110)),
     Run("cost.disk", "instructions of a request", (_COST, "disk"), True, (90, 180)),
     Run("wall.net", "a guest's packets", (_WALL, "net"), False, (220, 600)),
-    Run("wall.net2", "the same with two queues", (_WALL, "net2"), False, (None, 600)),
+    Run("wall.net2", "the same with two queues", (_WALL, "net2"), False, (None, 300)),
     Run("wall.disk", "a guest's disk", (_WALL, "disk"), False, (300, 900)),
     Run("wall.disk2", "the same with two queues and processors", (_WALL, "disk2"), False,
         (None, 600)),
