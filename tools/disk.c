@@ -7,7 +7,7 @@
 static const struct verb verbs[] = {
 	{ "serve",
 	  "--blk-file PATH [--read-only] [--incoming] [--serial TEXT]\n"
-	  "      [--queues N]\n"
+	  "      [--queues N] [--config-wce]\n"
 	  "      --socket-path PATH | --fd FD [--print-capabilities]\n"
 	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]\n"
 	  "      [--device PATH]",

@@ -24,6 +24,7 @@
 /* What the command line asks for. */
 struct serve_wish {
 	struct disk_wish disk;
+	bool config_wce;
 	struct serving_wish serving;
 };
 
@@ -44,6 +45,9 @@ static enum status take_option(void *self, int option, const char *argument, str
 	case 'n':
 		wish->disk.serial = argument;
 		return ST_OK;
+	case 'c':
+		wish->config_wce = true;
+		return ST_OK;
 	case 'q':
 		return args_number("--queues", argument, &wish->disk.queues, why);
 	case 'd':
@@ -63,6 +67,7 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 		{ "read-only", no_argument, NULL, 'r' },
 		{ "incoming", no_argument, NULL, 'i' },
 		{ "serial", required_argument, NULL, 'n' },
+		{ "config-wce", no_argument, NULL, 'c' },
 		{ "queues", required_argument, NULL, 'q' },
 		{ "device", required_argument, NULL, 'd' },
 		{ 0 },
@@ -83,12 +88,15 @@ static void waiting(const char *path)
 }
 
 /* With all that is needed open: lock up, and serve. */
-static enum status run(const struct disk *disk, const struct disk_wish *wish,
+static enum status run(const struct disk *disk, const struct serve_wish *wish,
 		       const struct serving *serving, struct failure *why)
 {
+	/* The last one is for a write cache that can be switched. */
 	static const unsigned long ioctls[] = { VHOST_BLK_SET_BACKEND, SHUNT_BLK_GET_CONFIG,
-						SHUNT_BLK_SET_CONFIG_CALL, SHUNT_BLK_SET_PLACES };
-	struct door_blk blk = { .disk = disk->file, .read_only = wish->read_only };
+						SHUNT_BLK_SET_CONFIG_CALL, SHUNT_BLK_SET_PLACES,
+						SHUNT_BLK_SET_WCE };
+	const size_t ioctl_count = sizeof(ioctls) / sizeof(ioctls[0]) - !wish->config_wce;
+	struct door_blk blk = { .disk = disk->file, .read_only = wish->disk.read_only };
 	static struct door door;
 	enum status status;
 
@@ -97,7 +105,8 @@ static enum status run(const struct disk *disk, const struct disk_wish *wish,
 	door.kernel = &kernel_real;
 	door.files = &disk->vhost;
 	door.file_count = 1;
-	door.ring_count = wish->queues;
+	door.ring_count = wish->disk.queues;
+	door.writable = wish->config_wce ? DOOR_BLK_WRITABLE : 0;
 	door.slots = serving_slots(disk->vhost);
 	door.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (door.event < 0)
@@ -106,7 +115,7 @@ static enum status run(const struct disk *disk, const struct disk_wish *wish,
 	status = door_init(&door, why);
 	if (status)
 		return status;
-	status = serving_run(serving, &door, ioctls, sizeof(ioctls) / sizeof(ioctls[0]), why);
+	status = serving_run(serving, &door, ioctls, ioctl_count, why);
 	door_end(&door);
 	return status;
 }
@@ -142,7 +151,7 @@ int disk_serve(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = serving_open(&wish.serving, &serving, &why);
 	if (!status)
-		status = run(&disk, &wish.disk, &serving, &why);
+		status = run(&disk, &wish, &serving, &why);
 	disk_close(&disk);
 	return status ? complain(&why) : 0;
 }

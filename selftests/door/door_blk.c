@@ -135,14 +135,6 @@ static void goes_on_at_the_used_index(long arg)
 	front_end(&front);
 }
 
-/* The reply to GET_CONFIG: its bytes in @body, its size returned. */
-static uint32_t get_config(uint32_t offset, uint32_t size, union vu_body *body)
-{
-	*body = (union vu_body){ .config = { .offset = offset, .size = size } };
-	front_tell(&front, VU_GET_CONFIG, body, VU_CONFIG_HEAD + size, -1);
-	return front_reply(&front, body);
-}
-
 /* @base: where the configuration begins for this front end. */
 static void tells_the_configuration(long base)
 {
@@ -150,13 +142,16 @@ static void tells_the_configuration(long base)
 	union vu_body body;
 
 	greet(1);
-	kt_check(get_config((uint32_t)base, 60, &body) == VU_CONFIG_HEAD + 60, "size");
+	kt_check(front_get_config(&front, (uint32_t)base, 60, &body) == VU_CONFIG_HEAD + 60,
+		 "size");
 	kt_check(body.config.offset == base && body.config.size == 60, "not what was asked for");
 	kt_check(!memcmp(body.config.bytes, &capacity, 8), "capacity");
 	kt_check(body.config.bytes[WRITEBACK] == 1, "writeback");
-	kt_check(get_config((uint32_t)base + 1, 2, &body) && body.config.bytes[0] == 0x34,
+	kt_check(front_get_config(&front, (uint32_t)base + 1, 2, &body) &&
+			 body.config.bytes[0] == 0x34,
 		 "a part");
-	kt_check(get_config((uint32_t)base, VU_CONFIG_MAX, &body) == VU_CONFIG_HEAD + VU_CONFIG_MAX,
+	kt_check(front_get_config(&front, (uint32_t)base, VU_CONFIG_MAX, &body) ==
+			 VU_CONFIG_HEAD + VU_CONFIG_MAX,
 		 "all that can be asked for");
 	kt_check(!body.config.bytes[120] && !body.config.bytes[255], "what does not exist");
 	front_end(&front);
@@ -182,29 +177,16 @@ static void refuses_configuration_elsewhere(long arg)
 	}
 }
 
-/* SET_CONFIG that is to be acknowledged: the answer. */
-static uint64_t set_config(uint32_t offset, const uint8_t *bytes, uint32_t size, uint32_t flags)
-{
-	union vu_body body = { .config = { .offset = offset, .size = size, .flags = flags } };
-
-	memcpy(body.config.bytes, bytes, size);
-	front_send(&front, VU_SET_CONFIG, VU_VERSION | VU_NEED_REPLY, &body, VU_CONFIG_HEAD + size,
-		   NULL, 0);
-	kt_check(!front_step(&front), "%s", front.why.text);
-	front_reply(&front, &body);
-	return body.u64;
-}
-
 static void writes_no_configuration(long base)
 {
 	const struct fake_file *file = &front.fake.files[0];
 	uint8_t all[60] = { 0 };
 
 	greet(1);
-	kt_check(set_config((uint32_t)base + WRITEBACK, (uint8_t[]){ 0 }, 1, 0) == 1,
+	kt_check(front_set_config(&front, (uint32_t)base + WRITEBACK, (uint8_t[]){ 0 }, 1, 0) == 1,
 		 "the write cache");
-	kt_check(set_config((uint32_t)base, all, 60, 0) == 1, "everything");
-	kt_check(!set_config((uint32_t)base, all, 60, 1), "what a migration brings");
+	kt_check(front_set_config(&front, (uint32_t)base, all, 60, 0) == 1, "everything");
+	kt_check(!front_set_config(&front, (uint32_t)base, all, 60, 1), "what a migration brings");
 	kt_check(file->wce, "it was written");
 	front_end(&front);
 }

@@ -74,7 +74,9 @@ static uint64_t word(uint64_t offered)
 					 0x100,
 					 0x101,
 					 UINT64_MAX - 0xfff,
-					 VU_CONFIG_MAX };
+					 VU_CONFIG_MAX,
+					 1ull << 32 | DOOR_BLK_WRITABLE,
+					 1ull << 32 | (VU_CONFIG_MMIO + DOOR_BLK_WRITABLE) };
 	uint8_t choice = take8();
 
 	if (choice < 64)
@@ -229,6 +231,12 @@ static void begin(struct door *door, uint8_t how)
 		return;
 	say(door, VU_SET_PROTOCOL_FEATURES, &door->backend->protocol, 8, -1);
 	say(door, VU_SET_OWNER, &body, 0, -1);
+	if (door->writable && how & 8) {
+		body.config.offset = door->writable;
+		body.config.size = 1;
+		body.config.bytes[0] = 1;
+		say(door, VU_SET_CONFIG, &body, VU_CONFIG_HEAD + 1, -1);
+	}
 	if (!(how & 2))
 		return;
 	number = how & 4 ? door->offered : door->offered & ~(1ull << VIRTIO_F_RING_PACKED);
@@ -341,6 +349,8 @@ static void make_disk(struct door *door, struct fake *fake, struct door_blk *blk
 	fake_init_disk(fake);
 	fake->foreign = take8() & 1;
 	fake->breaks = take8() & 1;
+	fake->switches = take8() & 1;
+	door->writable = fake->switches ? DOOR_BLK_WRITABLE : 0;
 	*blk = (struct door_blk){ .disk = FAKE_DISK };
 	door->backend = &door_blk_backend;
 	door->self = blk;

@@ -127,6 +127,8 @@ bool fake_is_new(const struct fake *fake)
 		    fake->files[f].places ||
 		    memcmp(fake->files[f].rings, new.rings, sizeof(new.rings)))
 			return false;
+		if (!f && fake->disk && fake->files[f].wce == fake->switches)
+			return false;
 		/* The first queue of the TAP is always in use. */
 		if (f && !fake->disk && !fake->unused[f])
 			return false;
@@ -263,7 +265,8 @@ static int ring_control(struct fake *fake, struct fake_file *file, unsigned long
 }
 
 /* Requests that a disk alone knows. */
-static int disk_control(struct fake_file *file, unsigned long request, void *argument)
+static int disk_control(const struct fake *fake, struct fake_file *file, unsigned long request,
+			void *argument)
 {
 	const uint64_t capacity = FAKE_CAPACITY;
 	struct shunt_blk_config *config = argument;
@@ -277,8 +280,7 @@ static int disk_control(struct fake_file *file, unsigned long request, void *arg
 		config->config[offsetof(struct virtio_blk_config, wce)] = (uint8_t)file->wce;
 		return 0;
 	case SHUNT_BLK_SET_WCE:
-		if (*number > 1)
-			return refuse(EINVAL);
+		MUST(fake->switches && *number <= 1);
 		file->wce = *number;
 		return 0;
 	case SHUNT_BLK_SET_CONFIG_CALL:
@@ -330,7 +332,7 @@ static int vhost_control(struct fake *fake, struct fake_file *file, unsigned lon
 	case SHUNT_BLK_SET_CONFIG_CALL:
 	case SHUNT_BLK_SET_PLACES:
 		MUST(fake->disk);
-		return disk_control(file, request, argument);
+		return disk_control(fake, file, request, argument);
 	default:
 		return ring_control(fake, file, request, argument);
 	}

@@ -65,6 +65,7 @@ struct fake_file {
  * @foreign: somebody else has the disk
  * @breaks: rings are broken when they stop
  * @no_locks: its file system knows no locks
+ * @switches: the guest may switch its write cache, which is off where there is no guest
  * @locked: LOCK_SH or LOCK_EX, as the door has it; 0: not
  */
 struct fake {
@@ -88,6 +89,7 @@ struct fake {
 	bool foreign;
 	bool breaks;
 	bool no_locks;
+	bool switches;
 	int locked;
 };
 

@@ -56,12 +56,14 @@ void front_make(struct front *front, unsigned int pairs)
 	make_sockets(front);
 }
 
-void front_make_disk(struct front *front, unsigned int rings)
+static void make_disk(struct front *front, unsigned int rings, bool switches)
 {
 	struct failure why;
 
 	memset(front, 0, sizeof(*front));
 	fake_init_disk(&front->fake);
+	front->fake.switches = switches;
+	front->door.writable = switches ? DOOR_BLK_WRITABLE : 0;
 	front->files[0] = FAKE_VHOST;
 	front->blk.disk = FAKE_DISK;
 	front->door.backend = &door_blk_backend;
@@ -74,6 +76,16 @@ void front_make_disk(struct front *front, unsigned int rings)
 	front->door.event = kt_sys(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	kt_check(!door_init(&front->door, &why), "%s", why.text);
 	make_sockets(front);
+}
+
+void front_make_disk(struct front *front, unsigned int rings)
+{
+	make_disk(front, rings, false);
+}
+
+void front_make_switching(struct front *front, unsigned int rings)
+{
+	make_disk(front, rings, true);
 }
 
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,
@@ -163,6 +175,26 @@ uint64_t front_ask(struct front *front, uint32_t request)
 
 	front_tell(front, request, NULL, 0, -1);
 	kt_check(front_reply(front, &body) == sizeof(body.u64), "a reply of another size");
+	return body.u64;
+}
+
+uint32_t front_get_config(struct front *front, uint32_t offset, uint32_t size, union vu_body *body)
+{
+	*body = (union vu_body){ .config = { .offset = offset, .size = size } };
+	front_tell(front, VU_GET_CONFIG, body, VU_CONFIG_HEAD + size, -1);
+	return front_reply(front, body);
+}
+
+uint64_t front_set_config(struct front *front, uint32_t offset, const uint8_t *bytes, uint32_t size,
+			  uint32_t flags)
+{
+	union vu_body body = { .config = { .offset = offset, .size = size, .flags = flags } };
+
+	memcpy(body.config.bytes, bytes, size);
+	front_send(front, VU_SET_CONFIG, VU_VERSION | VU_NEED_REPLY, &body, VU_CONFIG_HEAD + size,
+		   NULL, 0);
+	kt_check(!front_step(front), "%s", front->why.text);
+	front_reply(front, &body);
 	return body.u64;
 }
 

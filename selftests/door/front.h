@@ -51,6 +51,9 @@ void front_make(struct front *front, unsigned int pairs);
 /* A disk with so many rings, that is not there. */
 void front_make_disk(struct front *front, unsigned int rings);
 
+/* One whose write cache the guest may switch. */
+void front_make_switching(struct front *front, unsigned int rings);
+
 /* Send any message. */
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,
 		uint32_t size, const int *fds, unsigned int fd_count);
@@ -72,6 +75,13 @@ uint32_t front_reply(struct front *front, union vu_body *body);
 
 /* Ask something that is answered by a number. */
 uint64_t front_ask(struct front *front, uint32_t request);
+
+/* The reply to GET_CONFIG: its bytes in @body, its size returned. */
+uint32_t front_get_config(struct front *front, uint32_t offset, uint32_t size, union vu_body *body);
+
+/* SET_CONFIG that is to be acknowledged: the answer. */
+uint64_t front_set_config(struct front *front, uint32_t offset, const uint8_t *bytes, uint32_t size,
+			  uint32_t flags);
 
 /* Offer and acknowledge all but @without, and become the owner. */
 void front_greet(struct front *front, uint64_t without);

@@ -61,6 +61,7 @@ test_wrong_command_lines_are_refused() {
 	refused 101 "$SHUNT" -j disk serve --socket-path "$WORK/s" --blk-file "$WORK/disk"
 	no 101 --fd 3
 	no 101 --bridge br0
+	no 101 --config-wce=on
 	no 101 more
 	no 101 --user 'no such user'
 	no 102 --queues 0
@@ -89,6 +90,33 @@ test_SIGTERM_and_SIGINT_end_it() {
 	for signal in TERM INT; do
 		start --queues 4 --serial 12345678901234567890
 		ends "$signal"
+	done
+}
+
+# offers_wce: whether the door offers VIRTIO_BLK_F_CONFIG_WCE, to two connections, one after the
+# other: the first one was forgotten by then, in the jail.
+offers_wce() {
+	python3 - "$WORK/s" <<-'END'
+		import socket, struct, sys
+
+		for _ in range(2):
+		    with socket.socket(socket.AF_UNIX) as door:
+		        door.connect(sys.argv[1])
+		        door.sendall(struct.pack('=III', 1, 1, 0))  # GET_FEATURES
+		        reply = door.recv(20, socket.MSG_WAITALL)
+		print(struct.unpack('=IIIQ', reply)[3] >> 11 & 1)
+	END
+}
+
+test_the_write_cache_is_the_guests_only_with_the_option() {
+	start
+	[ "$(offers_wce)" = 0 ] || fail 'it is offered'
+	ends TERM
+	for more in '' --read-only '--queues 3'; do
+		# shellcheck disable=SC2086 # two words
+		start --config-wce $more
+		[ "$(offers_wce)" = 1 ] || fail "it is not offered with '$more'"
+		ends TERM
 	done
 }
 

@@ -5,9 +5,14 @@
  * DOC: Theory of Operation
  *
  * Which disk it is, and what it can do, is the device's since before the first connection. So
- * features and configuration are the kernel's, and asked for each time. That the guest may switch
- * the write cache is not offered: no front end says again how it was when it reconnects, or when
- * the guest has migrated, and the guest would go on without flushes.
+ * features and configuration are the kernel's, and asked for each time.
+ *
+ * That the guest may switch the write cache is offered only where struct door has the field as
+ * @writable. No front end says again how it was when it reconnects, or when the guest has
+ * migrated. A guest that has switched it off sends no flushes; so wherever it is not known what the
+ * guest has said, it is off, and each write durable when it is returned: a guest that sends flushes
+ * for a cache that it has not is safe. That is when a connection begins, when the guest has reset
+ * its device, and when no ring runs any more, which is all that some front ends tell of a reset.
  *
  * What was taken from a ring when the device goes away, be it that its process was killed, has been
  * returned once it is gone (Documentation/architecture.rst): the used index tells the next back end
@@ -42,6 +47,20 @@ static uint64_t blk_offer(struct door *door)
 {
 	(void)door;
 	return 0;
+}
+
+static enum status blk_write(struct door *door, bool value, struct failure *why)
+{
+	uint32_t wce = value;
+
+	if (device(door, SHUNT_BLK_SET_WCE, &wce))
+		return failed(why, ST_SYSTEM, "SHUNT_BLK_SET_WCE: %s", strerror(errno));
+	return ST_OK;
+}
+
+static enum status blk_anew(struct door *door, struct failure *why)
+{
+	return door->writable ? blk_write(door, false, why) : ST_OK;
 }
 
 /* There is nothing beside the device that would have to know. */
@@ -110,7 +129,7 @@ static enum status blk_bind(struct door *door, unsigned int ring, bool run, stru
 	/* The front end may have missed what changed before; the eventfd has room. */
 	if (run && blk->running == 1 && write(door->event, &once, sizeof(once)) < 0)
 		return failed(why, ST_SYSTEM, "eventfd: %s", strerror(errno));
-	return ST_OK;
+	return blk->running ? ST_OK : blk_anew(door, why);
 }
 
 static enum status blk_released(struct door *door, struct failure *why)
@@ -165,12 +184,15 @@ const struct backend door_blk_backend = {
 		       BIT(VHOST_F_LOG_ALL) | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 		       BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_VERSION_1) |
 		       BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER),
+	.writable_mask = BIT(VIRTIO_BLK_F_CONFIG_WCE),
 	.offer = blk_offer,
 	.set_features = blk_set_features,
+	.anew = blk_anew,
 	.ready = blk_ready,
 	.idle = blk_idle,
 	.bind = blk_bind,
 	.released = blk_released,
 	.config = blk_config,
+	.write = blk_write,
 	.watch = blk_watch,
 };

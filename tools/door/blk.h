@@ -3,6 +3,9 @@
 #ifndef SHUNT_DOOR_BLK_H
 #define SHUNT_DOOR_BLK_H
 
+#include <linux/virtio_blk.h>
+#include <stddef.h>
+
 #include "door.h"
 
 /**
@@ -27,9 +30,14 @@ struct door_blk {
 };
 
 /**
+ * DOOR_BLK_WRITABLE - where the configuration says whether there is a write cache
+ */
+#define DOOR_BLK_WRITABLE offsetof(struct virtio_blk_config, wce)
+
+/**
  * door_blk_backend - the kind of device
  *
- * Its door has one vhost device, and an @event.
+ * Its door has one vhost device, an @event, and DOOR_BLK_WRITABLE as @writable, or nothing.
  */
 extern const struct backend door_blk_backend;
 

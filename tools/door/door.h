@@ -82,6 +82,8 @@ struct shunt_place;
  * @offered: what is offered to the front end
  * @slots: memory regions that the vhost device takes
  * @event: an eventfd that the device writes when its configuration has changed, or -1
+ * @writable: where the one byte of its configuration is that the guest may write, and the values of
+ *	which are 0 and 1; 0: there is none
  *
  * Up to here it lasts; the rest is the connection's, and empty after door_reset():
  *
@@ -115,6 +117,7 @@ struct door {
 	uint64_t offered;
 	unsigned int slots;
 	int event;
+	uint32_t writable;
 
 	uint64_t features;
 	uint64_t protocol;
@@ -142,8 +145,11 @@ struct door {
  * @drains: its vhost device returns all that it took before it stops
  * @protocol: protocol features that it can offer
  * @kernel_mask: features that are passed on from the vhost device
+ * @writable_mask: those that are only where struct door has something @writable
  * @offer: features that it has beside the vhost device's
  * @set_features: the front end has acknowledged these; none, when a connection begins
+ * @anew: what the guest said before does not count any more: a connection begins, or the guest has
+ *	reset its device; may be missing
  * @ready: find out whether a ring can be run now; if not (*@is is false), it is asked again some
  *	time later, and @why may be filled in with something to be told; may be missing
  * @idle: a ring that @ready said could be run does not run after all: let go of what no ring has
@@ -151,13 +157,13 @@ struct door {
  * @bind: let the kernel run a ring (ring number of the device), or stop it
  * @released: the kernel has let go of all rings at once, without @bind
  * @config: fill in @size bytes of configuration from @offset
+ * @write: the byte that is @writable was written
  * @watch: have the device write @event when its configuration changes, until the connection ends
  * @set_mtu: the MTU that the guest will use; ST_MTU if it cannot be
  * @send_rarp: tell the network that this address is here now
  *
- * Those from @config on may be missing where @protocol lacks their feature, and @watch where
- * struct door has no @event. Each fills in @why when
- * it fails.
+ * Those from @config on may be missing where @protocol lacks their feature, @write where struct
+ * door has nothing @writable, and @watch where it has no @event. Each fills in @why when it fails.
  */
 struct backend {
 	const char *name;
@@ -165,14 +171,17 @@ struct backend {
 	bool drains;
 	uint64_t protocol;
 	uint64_t kernel_mask;
+	uint64_t writable_mask;
 	uint64_t (*offer)(struct door *door);
 	enum status (*set_features)(struct door *door, struct failure *why);
+	enum status (*anew)(struct door *door, struct failure *why);
 	enum status (*ready)(struct door *door, bool *is, struct failure *why);
 	void (*idle)(struct door *door);
 	enum status (*bind)(struct door *door, unsigned int ring, bool run, struct failure *why);
 	enum status (*released)(struct door *door, struct failure *why);
 	enum status (*config)(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,
 			      struct failure *why);
+	enum status (*write)(struct door *door, bool value, struct failure *why);
 	enum status (*watch)(struct door *door, struct failure *why);
 	enum status (*set_mtu)(struct door *door, uint64_t mtu, struct failure *why);
 	enum status (*send_rarp)(struct door *door, const uint8_t mac[6], struct failure *why);
@@ -266,11 +275,20 @@ enum status door_control(struct door *door, unsigned int ring, unsigned long req
 enum status door_control_all(struct door *door, unsigned long request, const char *what,
 			     void *argument, struct failure *why);
 
+/* Features of the vhost device that are offered; it is told which of them are acknowledged. */
+uint64_t door_passed_on(const struct door *door);
+
 /* Tell the kernel the features, VHOST_F_LOG_ALL only once there is a log. */
 enum status door_push_features(struct door *door, struct failure *why);
 
 /* Do what follows from other features, or from a log: for the kernel, and for each ring. */
 enum status door_update(struct door *door, struct failure *why);
+
+/*
+ * The byte of the configuration that is @writable, within a message; NULL if it is not in it, or
+ * there is none.
+ */
+const uint8_t *config_written(const struct door *door, const struct vu_message *message);
 
 /* Have the kernel log no more, and unmap the log. */
 enum status log_drop(struct door *door, struct failure *why);

@@ -35,7 +35,7 @@ static bool log_covers(uint64_t size, uint64_t top)
 
 enum status door_push_features(struct door *door, struct failure *why)
 {
-	uint64_t features = door->features & door->kernel_features & door->backend->kernel_mask;
+	uint64_t features = door->features & door_passed_on(door);
 	enum status status;
 
 	if (!door->log.start)

@@ -111,6 +111,17 @@ enum vu_protocol_feature {
 #define VU_CONFIG_MMIO 0x100
 
 /**
+ * enum vu_config_flags - why configuration is written
+ * @VU_CONFIG_WRITABLE: the guest wrote to it
+ * @VU_CONFIG_MIGRATION: the guest has migrated; or it wrote to it, as front ends made with
+ *	rust-vmm's crates have it
+ */
+enum vu_config_flags {
+	VU_CONFIG_WRITABLE = 0,
+	VU_CONFIG_MIGRATION = 1,
+};
+
+/**
  * struct vu_header - how each message begins
  * @request: enum vu_request
  * @flags: VU_VERSION, VU_REPLY, VU_NEED_REPLY

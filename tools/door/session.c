@@ -70,7 +70,18 @@ static enum status begin(struct door *door, struct failure *why)
 	if (!status)
 		status = door_control_all(door, VHOST_SET_FEATURES, "VHOST_SET_FEATURES", &none,
 					  why);
+	if (!status && door->backend->anew)
+		status = door->backend->anew(door, why);
 	return status;
+}
+
+uint64_t door_passed_on(const struct door *door)
+{
+	uint64_t mask = door->backend->kernel_mask;
+
+	if (door->writable)
+		mask |= door->backend->writable_mask;
+	return door->kernel_features & mask;
 }
 
 enum status door_init(struct door *door, struct failure *why)
@@ -86,8 +97,8 @@ enum status door_init(struct door *door, struct failure *why)
 			return failed(why, ST_SYSTEM, "VHOST_GET_FEATURES: %s", strerror(errno));
 		door->kernel_features &= features;
 	}
-	door->offered = (door->kernel_features & door->backend->kernel_mask) |
-			door->backend->offer(door) | 1ULL << VU_F_PROTOCOL_FEATURES;
+	door->offered =
+		door_passed_on(door) | door->backend->offer(door) | 1ULL << VU_F_PROTOCOL_FEATURES;
 	for (unsigned int i = 0; i < DOOR_RINGS_MAX; i++)
 		door->rings[i] = (struct door_ring){ .kick = -1, .call = -1, .err = -1 };
 	door->region = -1;
@@ -186,6 +197,8 @@ static enum status reset_rings(struct door *door, struct failure *why)
 		ring_forget(&door->rings[i], false);
 	}
 	door->status = 0;
+	if (!status && door->backend->anew)
+		status = door->backend->anew(door, why);
 	return status;
 }
 
@@ -389,15 +402,17 @@ static enum status on_get_config(struct door *door, struct vu_message *message, 
 	return ST_OK;
 }
 
-/* Drivers of neither device may write, and a migration brings what is said here anyway. */
+/* What may not be written is what is said here anyway, if a migration brings it. */
 static enum status on_set_config(struct door *door, struct vu_message *message, struct failure *why)
 {
+	const uint8_t *byte = config_written(door, message);
 	uint32_t flags = message->body.config.flags;
 
-	(void)door;
-	if (flags > 1)
+	if (flags > VU_CONFIG_MIGRATION)
 		return failed(why, ST_PEER, "SET_CONFIG with flags %#x", flags);
-	if (flags == 1)
+	if (byte)
+		return door->backend->write(door, *byte, why);
+	if (flags == VU_CONFIG_MIGRATION)
 		return ST_OK;
 	return failed(why, ST_FEATURE, "configuration is not to be written (%u bytes at %u)",
 		      message->body.config.size, config_offset(message));

@@ -21,6 +21,7 @@ THREADS = amount(16)    # of a load: so many requests at once
 KILLS = 4               # of the door, under load
 FIO_KILLS = amount(20)  # the same, with fio
 RING_PACKED = 34        # VIRTIO 1.2, 6
+WRITES = 20             # whose flushes are counted
 READS = amount(100000)  # requests in which system calls are counted
 
 
@@ -399,6 +400,63 @@ def read_only(bench):
     bench.drop()
 
 
+def _flushes(bench, mode, durable):
+    """
+    A guest for whose disk the cache is `mode` writes: that is flushed on the host write by write,
+    or not; and a flush of the guest's is passed on.  Returns how many there were for the writes.
+    """
+    guest = bench.guest()
+    said = guest.run('cat /sys/block/vda/queue/write_cache').strip()
+    check(said == mode, f'the guest has {said} instead of {mode}')
+    before = bench.backing.flushes()
+    guest.run(f'dd if=/dev/zero of={DISK} bs=4k count={WRITES} oflag=direct 2>/dev/null')
+    count = bench.backing.flushes() - before
+    # The file system of the host may have some of its own.
+    check(count >= WRITES if durable else count < WRITES // 2,
+          f'{count} flushes for {WRITES} writes, the guest has {mode}')
+    before = bench.backing.flushes()
+    guest.run(f'dd if=/dev/zero of={DISK} bs=4k count=1 oflag=direct conv=fsync 2>/dev/null')
+    check(bench.backing.flushes() > before, f'no flush for an fsync, the guest has {mode}')
+    return count
+
+
+def write_cache(bench):
+    """
+    The guest switches the disk's write cache, which is off at first.  Where the door cannot know
+    what it was switched to, each write is durable, whatever the guest has been told.
+    """
+    bench.boot(options=('--config-wce',))
+    counts = []
+
+    def switch(*modes):
+        for mode in modes:
+            bench.guest().run(f'echo {mode} >/sys/block/vda/cache_type')
+
+    def writes(mode, durable):
+        counts.append(_flushes(bench, mode, durable))
+
+    try:
+        writes('write through', True)
+        switch('write back')
+        writes('write back', False)
+        switch('write through')
+        writes('write through', True)
+        switch('write back')
+        _replace(bench.door)
+        writes('write back', True)
+        switch('write through', 'write back')
+        writes('write back', False)
+        bench.guest().qmp.run('stop')
+        bench.guest().qmp.run('cont')
+        writes('write back', True)
+        switch('write through', 'write back')
+        _move(bench)
+        writes('write back', True)
+    finally:
+        bench.drop()
+    return f'{WRITES} writes each, flushes: {counts}'
+
+
 def vmm_comes_back(bench):
     """SIGKILL to the VMM under load; the next one is served by the same process."""
     pid = bench.door.pid
@@ -415,7 +473,7 @@ DOOR = (has_the_disk_alone, stops_and_goes_on, door_killed_under_load, waits_for
         door_ends_by_sigterm, live_migration, vmm_comes_back)
 # What does not depend on the kind of disk: done with one.
 FIRMWARE = (boots_by_bios, boots_by_uefi)
-ONCE = FIRMWARE + (jail, no_system_calls_by_requests, fio_verifies, with_a_card)
+ONCE = FIRMWARE + (jail, no_system_calls_by_requests, write_cache, fio_verifies, with_a_card)
 CASES = COMMON[:5] + ONCE + DOOR + COMMON[5:]
 # Of these, what may differ with packed rings.
 PACKED = (rings_in_use, both_sides_see_the_same, load, stops_and_goes_on, door_killed_under_load,

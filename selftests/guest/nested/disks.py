@@ -91,6 +91,11 @@ class Backing:
         """Have the contents of a file as the disk's."""
         _host('dd', f'if={image}', f'of={self.path}', 'bs=1M', 'conv=notrunc,fsync', 'status=none')
 
+    def flushes(self):
+        """How often what is below was told to make durable what it has taken."""
+        with open(f'/sys/block/{os.path.basename(self._loop)}/stat', encoding='ascii') as file:
+            return int(file.read().split()[15])
+
     def hold(self):
         """Let no request come to its end."""
         _host('dmsetup', 'suspend', '--noflush', '--nolockfs', self._NAME)
@@ -122,6 +127,7 @@ class DiskBench:
         self.door = self._old_door = None
         self._read_only = False
         self._firmware = None
+        self._options = ()
 
     def __enter__(self):
         return self
@@ -149,21 +155,21 @@ class DiskBench:
         return args + ['-chardev', f'socket,id=c0,path={self.door.path},reconnect=1', '-device',
                        f'vhost-user-blk-pci,chardev=c0,id=disk0,num-queues={QUEUES}{more}']
 
-    def boot(self, read_only=False, firmware=None, nics=()):
+    def boot(self, read_only=False, firmware=None, nics=(), options=()):
         """
         A new guest, with the disk's driver loaded, in place of the one there was.
 
-        firmware: see Guest; nics: cards that it has.
+        firmware: see Guest; nics: cards that it has; options: more of them for the door.
         """
         self.drop()
-        self._read_only, self._firmware = read_only, firmware
+        self._read_only, self._firmware, self._options = read_only, firmware, options
         if self.by_door:
             self.door = self._make_door()
         return self._boot(nics)
 
     def _make_door(self, *options):
         door = Server('disk serve', '--blk-file', self.file, '--serial', SERIAL,
-                      '--queues', str(QUEUES), *options,
+                      '--queues', str(QUEUES), *options, *self._options,
                       *(('--read-only',) if self._read_only else ()))
         door.start()
         return door
