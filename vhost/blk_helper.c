@@ -88,7 +88,8 @@ void shunt_blk_helpers_stop(struct shunt_blk *blk)
 }
 
 /**
- * shunt_blk_interrupt() - shunt_ops.interrupt: take helpers out of page faults
+ * shunt_blk_interrupt() - shunt_ops.interrupt: take helpers out of page faults, and away
+ *	from what they have not begun with
  * @dev: the device
  */
 void shunt_blk_interrupt(struct shunt_dev *dev)

@@ -23,6 +23,7 @@
  * core waits for it (RCU) before the worker goes.
  */
 #include <linux/blkdev.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -165,7 +166,11 @@ static void start_rw(struct shunt_blk_req *req, u64 sector)
 	req->execute(req);
 }
 
-/* In a helper: VIRTIO 1.2, 5.2.6: what is done to ranges. */
+/*
+ * In a helper: VIRTIO 1.2, 5.2.6: what is done to ranges. A helper is sent SIGKILL when
+ * the request was given up (shunt_blk_interrupt()): what it has not begun with by then
+ * it leaves.
+ */
 static void erase(struct shunt_blk_req *req)
 {
 	u32 i;
@@ -178,7 +183,9 @@ static void erase(struct shunt_blk_req *req)
 				<< SECTOR_SHIFT;
 
 		/* It may have shrunk since it was checked. */
-		if (!on_disk(req->disk, sector, len))
+		if (fatal_signal_pending(current))
+			req->err = -EINTR;
+		else if (!on_disk(req->disk, sector, len))
 			req->err = -EIO;
 		else if (len)
 			req->err = req->disk->ops->erase(

@@ -250,11 +250,72 @@ static void in_a_file(long arg)
 	close(fd);
 }
 
+#define SLOW	"shunt-slow"
+#define SLOW_MS 8000 /* a write */
+#define RANGES	16
+
+/* The first line that a command prints. */
+static void line_of(const char *command, char *line, size_t size)
+{
+	FILE *f = popen(command, "re");
+
+	kt_check(f && fgets(line, (int)size, f), "'%s' says nothing", command);
+	line[strcspn(line, "\n")] = 0;
+	kt_check(!pclose(f), "'%s' failed", command);
+}
+
+/* The VMM's life until a disk that is slow is to write zeroes, in many places. */
+static void zero_slowly(int ready, long arg)
+{
+	char name[32], path[64];
+	struct vd_opts o = { .path = path };
+	struct virtio_blk_discard_write_zeroes z[RANGES];
+	struct vd_io io = { .type = VIRTIO_BLK_T_WRITE_ZEROES, .out = z, .out_len = sizeof(z) };
+	struct vd_disk *d;
+	unsigned int i;
+
+	(void)arg;
+	line_of("dmsetup info -c --noheadings -o blkdevname " SLOW, name, sizeof(name));
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	d = vd_new(&o);
+	for (i = 0; i < RANGES; i++)
+		z[i] = (struct virtio_blk_discard_write_zeroes){ 64 * i, 8, 0 };
+	kt_check(vd_start(d, 0, &io), "no room");
+	vg_ring_kick_always(&d->q[0].ring);
+	while (!vg_fdinfo_u64(d->dev.fd, "vq0-requests"))
+		usleep(1000);
+	kt_sys(write(ready, "x", 1));
+	pause();
+}
+
+/* A request that was given up ends with what the disk is doing, not with all that it asked for. */
+static void ends_between_ranges(long arg)
+{
+	char command[256];
+	int64_t size;
+	int fd;
+
+	(void)arg;
+	need("null");
+	fd = kt_sys(open(vd_path(), O_RDONLY | O_CLOEXEC));
+	size = lseek(fd, 0, SEEK_END) / VD_SECTOR;
+	close(fd);
+	snprintf(command, sizeof(command),
+		 "dmsetup create --noudevsync " SLOW " --table '0 %lld delay %s 0 0 %s 0 %d'",
+		 (long long)size, vd_path(), vd_path(), SLOW_MS);
+	kt_check(!system(command), "'%s' failed", command);
+	/* A minute, the range that is under way, and less than the others. */
+	vg_killable(zero_slowly, 0, 60000 + SLOW_MS + VG_STALL_MS);
+	kt_check(!system("dmsetup remove --noudevsync --retry " SLOW), "it is in use");
+}
+
 static const struct kt_case cases[] = {
 	{ "errors of the device reach the driver", errors, 0 },
 	{ "a device that disappears fails requests", disappears, 0 },
 	{ "the cgroup of the owner limits its requests", limited, 0 },
 	{ "fdinfo counts requests", counted, 0 },
+	{ "ranges that were not begun with are left when the VMM is gone", ends_between_ranges, 0,
+	  180, VG_ON_ONCE },
 	{ "rings in a file of ext4 are not kept pinned", in_a_file, 0 },
 };
 
