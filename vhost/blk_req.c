@@ -13,7 +13,8 @@
  *
  * Layout: the header is the first 16 readable bytes and the status the last writable
  * one, however the driver cut the request into descriptors. A request without room for
- * them breaks the queue; whatever else is wrong with one gets a status.
+ * them breaks the queue; whatever else is wrong with one gets a status, and so does one
+ * that there is no memory for.
  *
  * Bounds: a queue has BLK_DEPTH requests and BLK_BYTES bytes in flight at the most,
  * and fetches no more before one of them has ended, which wakes it.
@@ -100,7 +101,10 @@ static void put_req(struct shunt_blk_req *req)
 	list_add(&req->link, &req->bvq->free);
 }
 
-/* Fill in the request's scatter list. Return: 0, -ENOMEM or -EINVAL. */
+/*
+ * Fill in the request's scatter list. Return: 0; -EINVAL; or -ENOMEM: it is the status
+ * alone then, which is all that there is to be done for this request.
+ */
 static int take_iov(struct shunt_blk_req *req, const struct shunt_req *from)
 {
 	const u32 nr = from->out + from->in;
@@ -109,18 +113,24 @@ static int take_iov(struct shunt_blk_req *req, const struct shunt_req *from)
 	if (from->out_len < sizeof(struct virtio_blk_outhdr) || !from->in_len ||
 	    from->in_len > U32_MAX)
 		return -EINVAL;
+	last = &from->iov[nr - 1];
+	req->status = last->iov_base + last->iov_len - 1;
+	req->out = from->out;
+	req->in = from->in;
 	req->iov = req->few;
 	if (nr > BLK_IOV)
 		req->iov = kvmalloc_array(nr, sizeof(*req->iov),
 					  GFP_KERNEL_ACCOUNT);
-	if (!req->iov)
-		return -ENOMEM;
-	memcpy(req->iov, from->iov, nr * sizeof(*req->iov));
-	req->out = from->out;
-	req->in = from->in;
-	last = &req->iov[nr - 1];
-	req->status = last->iov_base + last->iov_len - 1;
-	return 0;
+	if (req->iov) {
+		memcpy(req->iov, from->iov, nr * sizeof(*req->iov));
+		return 0;
+	}
+	req->few[0].iov_base = req->status;
+	req->few[0].iov_len = 1;
+	req->iov = req->few;
+	req->out = 0;
+	req->in = 1;
+	return -ENOMEM;
 }
 
 /*
@@ -268,7 +278,7 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 		return err;
 	req = list_first_entry(&bvq->free, struct shunt_blk_req, link);
 	err = take_iov(req, from);
-	if (err)
+	if (err && err != -ENOMEM)
 		return err;
 	list_del(&req->link);
 	WRITE_ONCE(bvq->vq.in_flight, bvq->vq.in_flight + 1);
@@ -286,7 +296,9 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 	req->write = req->type != VIRTIO_BLK_T_IN &&
 		     req->type != VIRTIO_BLK_T_GET_ID;
 	req->durable = req->write && !write_back(&bvq->vq);
-	if (req->write) {
+	if (err) {
+		iov_iter_init(&req->iter, READ, req->iov, 0, 0);
+	} else if (req->write) {
 		iov_iter_init(&req->iter, WRITE, req->iov, req->out,
 			      from->out_len);
 		iov_iter_advance(&req->iter, sizeof(hdr));
@@ -301,6 +313,10 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 		min(max_t(size_t, req->data, nr << PAGE_SHIFT), BLK_PIECE);
 	bvq->bytes += req->charge;
 	bvq->vq.stats.packets++;
+	if (err) {
+		end_here(req, err);
+		return 0;
+	}
 
 	switch (req->type) {
 	case VIRTIO_BLK_T_IN:
