@@ -247,5 +247,6 @@ void shunt_disk_changed(const struct shunt_disk *disk, loff_t pos, loff_t len);
 extern const struct shunt_disk_ops shunt_bio_ops;
 extern const struct shunt_disk_ops shunt_file_ops;
 void shunt_file_buffered(struct shunt_blk_req *req);
+int shunt_file_zero(struct file *file, loff_t pos, loff_t len);
 
 #endif

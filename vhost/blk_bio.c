@@ -10,12 +10,14 @@
  * bio as the device's limits ask, and merges neighbours while the worker is plugged.
  *
  * Requests in units of less than the device's logical blocks, which VIRTIO allows
- * (5.2.5: blk_size is advice), go through the page cache of the device.
+ * (5.2.5: blk_size is advice), go through the page cache of the device: reads, writes
+ * and zeroes. Of what is discarded such parts stay; to erase them securely is an error.
  *
  * The page cache: others on the host may look at the device through it. What is
  * written past it is taken out of it (shunt_disk_changed()), as by O_DIRECT.
  */
 #include <linux/blkdev.h>
+#include <linux/pagemap.h>
 
 #include "blk.h"
 
@@ -129,6 +131,30 @@ static void bio_flush(struct shunt_blk_req *req)
 	submit_bio(req->bio);
 }
 
+/* Discard what of a range is whole blocks; it is only advice. */
+static int discard(const struct shunt_disk *disk, loff_t pos, loff_t len)
+{
+	const loff_t from = round_up(pos, disk->block);
+	const loff_t to = round_down(pos + len, disk->block);
+
+	if (from >= to)
+		return 0;
+	return blkdev_issue_discard(disk->bdev, from >> SECTOR_SHIFT,
+				    (to - from) >> SECTOR_SHIFT, GFP_KERNEL);
+}
+
+/* Write zeroes to a range that is not of whole blocks. */
+static int zero_parts(const struct shunt_disk *disk, loff_t pos, loff_t len)
+{
+	struct address_space *mapping = disk->file->f_mapping;
+	const int err = shunt_file_zero(disk->file, pos, len);
+
+	if (err)
+		return err;
+	/* What goes past the page cache next is to find it. */
+	return filemap_write_and_wait_range(mapping, pos, pos + len - 1);
+}
+
 /* shunt_disk_ops.erase */
 static int bio_erase(struct shunt_blk_req *req, loff_t pos, loff_t len,
 		     bool unmap)
@@ -136,19 +162,22 @@ static int bio_erase(struct shunt_blk_req *req, loff_t pos, loff_t len,
 	struct block_device *bdev = req->disk->bdev;
 	const sector_t sector = pos >> SECTOR_SHIFT;
 	const sector_t sectors = len >> SECTOR_SHIFT;
+	const bool whole = !((pos | len) & (req->disk->block - 1));
 	int err;
 
 	switch (req->type) {
 	case VIRTIO_BLK_T_DISCARD:
-		err = blkdev_issue_discard(bdev, sector, sectors, GFP_KERNEL);
+		err = discard(req->disk, pos, len);
 		break;
 	case VIRTIO_BLK_T_SECURE_ERASE:
 		err = blkdev_issue_secure_erase(bdev, sector, sectors,
 						GFP_KERNEL);
 		break;
 	default:
-		err = blkdev_issue_zeroout(bdev, sector, sectors, GFP_KERNEL,
-					   unmap ? 0 : BLKDEV_ZERO_NOUNMAP);
+		err = whole ? blkdev_issue_zeroout(
+				      bdev, sector, sectors, GFP_KERNEL,
+				      unmap ? 0 : BLKDEV_ZERO_NOUNMAP) :
+			      zero_parts(req->disk, pos, len);
 	}
 	shunt_disk_changed(req->disk, pos, len);
 	if (!err && req->durable)

@@ -30,6 +30,9 @@ static int look_at_bdev(struct shunt_disk *disk)
 	struct block_device *bdev = I_BDEV(disk->file->f_mapping->host);
 	int err;
 
+	/* Its zones are written from their beginning: a driver has to know. */
+	if (bdev_is_zoned(bdev))
+		return -EOPNOTSUPP;
 	disk->bdev = bdev;
 	disk->ops = &shunt_bio_ops;
 	disk->direct = true;

@@ -321,8 +321,16 @@ static void file_flush(struct shunt_blk_req *req)
 	shunt_blk_defer(req, sync_file);
 }
 
-/* Write zeroes where the file system has nothing better. */
-static int write_zeroes(struct file *file, loff_t pos, loff_t len)
+/**
+ * shunt_file_zero() - write zeroes through the page cache
+ * @file: where to
+ * @pos: where they begin, in bytes
+ * @len: how many bytes
+ *
+ * Context: a helper; may sleep.
+ * Return: 0 or a negative error number.
+ */
+int shunt_file_zero(struct file *file, loff_t pos, loff_t len)
 {
 	struct bio_vec bv = {
 		.bv_page = ZERO_PAGE(0),
@@ -369,7 +377,7 @@ static int file_erase(struct shunt_blk_req *req, loff_t pos, loff_t len,
 				    FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
 				    pos, len);
 	if (err == -EOPNOTSUPP && zeroes)
-		err = write_zeroes(disk->file, pos, len);
+		err = shunt_file_zero(disk->file, pos, len);
 	if (!err && req->durable)
 		err = vfs_fsync_range(disk->file, pos, pos + len - 1, 1);
 	return err;

@@ -215,11 +215,12 @@ static int erase(struct vd_disk *d, uint32_t type, const struct virtio_blk_disca
 	return vd_do(d, 0, &io);
 }
 
-static void zeroes(long flags)
+static void zeroes(long how)
 {
 	struct vd_opts o = { 0 };
 	struct vd_disk *d = vd_new(&o);
-	const unsigned int unit = block_sectors(d);
+	const unsigned int unit = how & SMALL ? 1 : block_sectors(d);
+	const uint32_t flags = how & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
 	struct virtio_blk_discard_write_zeroes r[16];
 	unsigned int round, i, n;
 
@@ -260,6 +261,18 @@ static void discard(long arg)
 
 		kt_check(erase(p, VIRTIO_BLK_T_DISCARD, &r, 1) == VIRTIO_BLK_S_OK, "discard");
 		kt_check(vd_read(p, 0, r.sector, model + r.sector * VD_SECTOR, unit * VD_SECTOR) ==
+				 VIRTIO_BLK_S_OK,
+			 "read");
+	}
+	/* One that is not of whole blocks: a sector more would be of its neighbour's. */
+	for (i = 0; i < 20; i++) {
+		const uint64_t sector = i * 10 * unit + 1 + below(2 * unit);
+		const uint32_t count = 1 + below(4 * unit);
+		struct virtio_blk_discard_write_zeroes r = { sector, count, 0 };
+
+		kt_check(erase(p, VIRTIO_BLK_T_DISCARD, &r, 1) == VIRTIO_BLK_S_OK,
+			 "discard of %u at %llu", count, (unsigned long long)sector);
+		kt_check(vd_read(p, 0, sector, model + sector * VD_SECTOR, count * VD_SECTOR) ==
 				 VIRTIO_BLK_S_OK,
 			 "read");
 	}
@@ -388,6 +401,7 @@ static const struct kt_case cases[] = {
 	{ "zeroes are written", zeroes, 0 },
 	{ "zeroes are written where blocks may be unmapped", zeroes,
 	  VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP },
+	{ "zeroes are written to single sectors, also of larger blocks", zeroes, SMALL },
 	{ "discarding leaves the neighbours alone", discard, 0 },
 	{ "bad ranges are refused, whole", bad_ranges, 0 },
 	{ "read-only as asked for", read_only, 1 },

@@ -7,6 +7,8 @@
 
 . "$(dirname "$0")/ktap.sh"
 . "$(dirname "$0")/serving.sh"
+# shellcheck source=selftests/lib/nullb.sh
+. "$(dirname "$0")/../lib/nullb.sh"
 
 # start ARGUMENTS...: begin to serve $WORK/disk; see serve.
 start() {
@@ -77,6 +79,20 @@ test_disks_that_cannot_be_served_are_refused() {
 	refused 117 "$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK"
 	mkfifo "$WORK/fifo"
 	refused 117 "$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$WORK/fifo"
+}
+
+# The disk is removed, whatever comes of it.
+test_a_zoned_disk_is_refused() {
+	modprobe -q null_blk nr_devices=0 || true
+	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
+	dev=$(null_disk shunt-zoned size=64 zoned=1 zone_size=8 2>"$WORK/why") || dev=
+	code=0
+	"$SHUNT" disk serve --socket-path "$WORK/s" --blk-file "$dev" >"$WORK/out" \
+		2>"$WORK/err" || code=$?
+	rmdir "$nullb/shunt-zoned"
+	[ -n "$dev" ] || skip "this kernel has no zoned disks: $(cat "$WORK/why")"
+	[ "$code" -eq 117 ] || fail "exit code $code: $(cat "$WORK/err")"
+	grep -q zoned "$WORK/err" || fail "$(cat "$WORK/err")"
 }
 
 test_devices_that_cannot_serve_them_are_refused() {

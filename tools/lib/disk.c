@@ -111,6 +111,9 @@ static enum status set_disk(const struct disk_wish *wish, const struct disk *dis
 		return failed(why, ST_NOT_VHOST, "%s: does not serve disks", wish->device);
 	case ENOTBLK:
 		return not_disk(wish->path, why);
+	case EOPNOTSUPP:
+		return failed(why, ST_NOT_DISK, "%s: a zoned block device is no disk for a guest",
+			      wish->path);
 	case ETXTBSY:
 		return failed(why, ST_DISK_BUSY, "%s: the host swaps to it", wish->path);
 	default:

@@ -98,7 +98,8 @@ struct shunt_place {
  *
  * -EBUSY: the device has an owner, or features were acknowledged; -EBADF; -EINVAL: @flags, or
  * @queues; -ENOTBLK: neither a block device nor a regular file; -EACCES: not open for reading;
- * -ETXTBSY: in use as swap; -ENOMEM; or the error with which the disk could not be written out.
+ * -ETXTBSY: in use as swap; -EOPNOTSUPP: a zoned block device; -ENOMEM; or the error with which
+ * the disk could not be written out.
  */
 #define SHUNT_BLK_SET_DISK _IOW(VHOST_VIRTIO, 0xc0, struct shunt_blk_disk)
 
