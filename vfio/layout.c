@@ -109,3 +109,41 @@ bool svfio_page_taken(struct pci_dev *pdev, u8 bar, u64 page)
 			return true;
 	return false;
 }
+
+/**
+ * svfio_config_len() - how much of the device configuration is within its BAR
+ * @pdev: the function
+ * @device_len: bytes that the kernel's library has mapped of it, which trusts the
+ *	capability
+ *
+ * Context: process context.
+ * Return: bytes, a page at most; 0: there is none, or all of it is outside.
+ */
+u32 svfio_config_len(struct pci_dev *pdev, u64 device_len)
+{
+	u32 offset = 0;
+	u64 size;
+	int n = 0, pos;
+
+	for (pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
+	     pos && n < CAPS_MAX;
+	     pos = pci_find_next_capability(pdev, pos, PCI_CAP_ID_VNDR), n++) {
+		u8 type = 0, bar = 0;
+
+		pci_read_config_byte(pdev, pos + VIRTIO_PCI_CAP_CFG_TYPE,
+				     &type);
+		pci_read_config_byte(pdev, pos + VIRTIO_PCI_CAP_BAR, &bar);
+		/* The library takes the first that is in a BAR that is there. */
+		if (type != VIRTIO_PCI_CAP_DEVICE_CFG ||
+		    bar >= PCI_STD_NUM_BARS || !pci_resource_len(pdev, bar))
+			continue;
+		pci_read_config_dword(pdev, pos + VIRTIO_PCI_CAP_OFFSET,
+				      &offset);
+		size = pci_resource_len(pdev, bar);
+		if (offset >= size)
+			return 0;
+		size = size - offset < device_len ? size - offset : device_len;
+		return size < PAGE_SIZE ? size : PAGE_SIZE;
+	}
+	return 0;
+}

@@ -10,6 +10,7 @@
 
 struct pci_dev;
 
+u32 svfio_config_len(struct pci_dev *pdev, u64 device_len);
 bool svfio_page_taken(struct pci_dev *pdev, u8 bar, u64 page);
 
 #endif

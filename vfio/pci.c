@@ -23,6 +23,7 @@
 #include <linux/module.h>
 
 #include "compat.h"
+#include "layout.h"
 #include "vfio.h"
 
 #define DRIVER "shunt_vfio"
@@ -139,40 +140,6 @@ static int check_isolation(struct svfio *dev)
 	return 0;
 }
 
-/* Where the configuration is, within the BAR: the library trusts the capability. */
-static u32 config_len(struct svfio *dev)
-{
-	struct pci_dev *pdev = dev->pdev;
-	u32 offset, len;
-	int pos;
-
-	if (!dev->mdev.device)
-		return 0;
-	for (pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR); pos;
-	     pos = pci_find_next_capability(pdev, pos, PCI_CAP_ID_VNDR)) {
-		u8 type, bar;
-
-		pci_read_config_byte(
-			pdev, pos + offsetof(struct virtio_pci_cap, cfg_type),
-			&type);
-		pci_read_config_byte(
-			pdev, pos + offsetof(struct virtio_pci_cap, bar), &bar);
-		pci_read_config_dword(
-			pdev, pos + offsetof(struct virtio_pci_cap, offset),
-			&offset);
-		/* The library takes the first that is in a BAR that is there. */
-		if (type != VIRTIO_PCI_CAP_DEVICE_CFG ||
-		    bar >= PCI_STD_NUM_BARS || !pci_resource_len(pdev, bar))
-			continue;
-		if (offset >= pci_resource_len(pdev, bar))
-			return 0;
-		len = min_t(u64, dev->mdev.device_len,
-			    pci_resource_len(pdev, bar) - offset);
-		return min_t(u32, len, PAGE_SIZE);
-	}
-	return 0;
-}
-
 /* Bring the function up as far as to know what it is; says what is wrong. */
 static int probe_function(struct svfio *dev)
 {
@@ -201,7 +168,8 @@ static int probe_function(struct svfio *dev)
 		err = -EOPNOTSUPP;
 		goto remove;
 	}
-	dev->config_len = config_len(dev);
+	if (dev->mdev.device)
+		dev->config_len = svfio_config_len(pdev, dev->mdev.device_len);
 	err = svfio_queues_probe(dev);
 	if (err) {
 		pci_err(pdev, "refused: its queues make no sense (%d)\n", err);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * layout.c - whether a page of doorbells has something else in it: vfio/layout.c, compiled
- * here, on functions that are made up, since the emulator's are all laid out alike; and what
- * the real function's configuration space says agrees with what can be mapped
+ * layout.c - whether a page of doorbells has something else in it, and how long the
+ * configuration is: vfio/layout.c, compiled here, on functions that are made up, since the
+ * emulator's are all laid out alike; and what the real function's configuration space says
+ * agrees with what can be mapped
  */
 #include <linux/pci.h>
 #include <linux/virtio_pci.h>
@@ -25,7 +26,10 @@ typedef uint64_t u64;
 struct pci_dev {
 	u8 config[256];
 	u8 msix_cap;
+	u64 bar[PCI_STD_NUM_BARS]; /* their lengths */
 };
+
+#define pci_resource_len(pdev, nr) ((pdev)->bar[nr])
 
 static void read_config(const struct pci_dev *pdev, int at, void *to, size_t len)
 {
@@ -211,6 +215,37 @@ static void in_circles(long arg)
 	add_virtio(&pdev, VIRTIO_PCI_CAP_NOTIFY_CFG, 4, 0x4000, 0x1000);
 	pdev.config[pdev.config[PCI_CAPABILITY_LIST] + 16 + 1] = pdev.config[PCI_CAPABILITY_LIST];
 	is(&pdev, 4, 0x4000, false);
+	pdev.bar[4] = 0x8000;
+	kt_check(!svfio_config_len(&pdev, 60), "a configuration that there is not");
+}
+
+static void configurations(long arg)
+{
+	static const struct {
+		u64 bar, first, mapped;
+		u32 len;
+	} at[] = {
+		{ 0x4000, 0x2000, 60, 60 },
+		{ 0x4000, 0x3ff0, 60, 16 }, /* goes over the end */
+		{ 0x4000, 0x4000, 60, 0 },  /* begins there */
+		{ 0x4000, 0xfffffff0, 60, 0 },
+		{ 0x4000, 0, 0x4000, VG_PAGE }, /* no more than that */
+		{ 0, 0x2000, 60, 0 },		/* in no BAR */
+	};
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		struct pci_dev pdev = { .bar = { [4] = at[i].bar, [2] = 0x8000 } };
+		u32 len;
+
+		add_virtio(&pdev, VIRTIO_PCI_CAP_COMMON_CFG, 4, 0, 0x38);
+		add_virtio(&pdev, VIRTIO_PCI_CAP_DEVICE_CFG, 0, 0, 0x1000);
+		add_virtio(&pdev, VIRTIO_PCI_CAP_DEVICE_CFG, 77, 0, 0x1000);
+		add_virtio(&pdev, VIRTIO_PCI_CAP_DEVICE_CFG, 4, at[i].first, 0x1000);
+		len = svfio_config_len(&pdev, at[i].mapped);
+		kt_check(len == at[i].len, "number %u: %u bytes, wanted %u", i, len, at[i].len);
+	}
 }
 
 /* Of the real one: where its doorbells are is for its notify structure to say. */
@@ -253,6 +288,7 @@ static const struct kt_case cases[] = {
 	{ "doorbells apart from everything else", apart, 0, 0, VG_ON_ONCE },
 	{ "interrupts in the page of a doorbell", interrupts, 0, 0, VG_ON_ONCE },
 	{ "structures in the page of a doorbell", structures, 0, 0, VG_ON_ONCE },
+	{ "a configuration, and its end", configurations, 0, 0, VG_ON_ONCE },
 	{ "capabilities that go in circles", in_circles, 0, 0, VG_ON_ONCE },
 	{ "what can be mapped of the real one", real, 0, 0, VG_ON_ONCE },
 };
