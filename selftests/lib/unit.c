@@ -428,6 +428,29 @@ int vf_put(const char *text, const char *fmt, ...)
 	return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
+#define LOG_MARK "selftests: from here on"
+
+void vf_log_begin(void)
+{
+	kt_sys(vf_put(LOG_MARK "\n", "/dev/kmsg"));
+}
+
+bool vf_in_log(const char *words)
+{
+	char line[512];
+	bool found = false;
+	FILE *f = popen("dmesg", "r");
+
+	kt_check(f, "dmesg: %m");
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, LOG_MARK))
+			found = false;
+		found |= strstr(line, vf_bdf()) && strstr(line, words);
+	}
+	pclose(f);
+	return found;
+}
+
 const char *vf_bdf(void)
 {
 	const char *p = strrchr(vg_path(), '/');

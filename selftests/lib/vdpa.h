@@ -131,10 +131,27 @@ void vf_monitor(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Write to a file of the host, such as a PCI device's in sysfs: 0, or -1 with errno. */
 int vf_put(const char *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* From now on look for lines of the kernel's log; whether one names the function and has @words. */
+void vf_log_begin(void);
+bool vf_in_log(const char *words);
 /* The PCI address of the function. */
 const char *vf_bdf(void);
 /* Have the function's driver be this one's again (SHUNT_TEST_BIND does it), and the node there. */
 void vf_bind(void);
+
+/* ---- cover.c: registers that are out of reach ---- */
+
+/* All reads give that byte in every place, and writes are lost. */
+enum vf_cover { VF_ONES, VF_STUCK };
+
+/*
+ * Cover the page at @off of the structure of virtio's of that type, VIRTIO_PCI_CAP_*, for the
+ * processor, by another device's. Skips the case where there is none.
+ */
+void vf_cover(enum vf_cover which, uint8_t type, uint64_t off);
+void vf_uncover(void);
+/* Open the configuration space of a PCI device. */
+int vf_config_space(const char *bdf, int flags);
 
 /* ---- plug.c: the function comes and goes ---- */
 

@@ -5,8 +5,8 @@
  * owner is told, and so is the log; until it is unbound, and resets again
  *
  * The emulator's function always obeys. So the first page of its registers is covered, for
- * the processor, by a read-only page of another device: SHUNT_VFIO_COVERS names two, whose bytes
- * are all ones and all 0x0f. The function itself goes on with what it was told.
+ * the processor, by a read-only page of another device, whose bytes are all ones or all 0x0f. The
+ * function itself goes on with what it was told.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,103 +31,14 @@
 #define RESET_MS 5000
 #define PATIENCE (RESET_MS + VG_STALL_MS)
 
-enum cover { ONES, STUCK };
 enum how { READS, RESETS, CLOSES, KILLED, OPENS };
 
-/* ---- covering registers */
-
-static int config_of(const char *bdf, int flags)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), DEVICES "%s/config", bdf);
-	return kt_sys(open(path, flags | O_CLOEXEC));
-}
-
-static const char *cover(enum cover which)
-{
-	static char bdf[2][16];
-	const char *both = getenv("SHUNT_VFIO_COVERS");
-
-	if (!both || sscanf(both, "%15s %15s", bdf[0], bdf[1]) != 2)
-		kt_skip("this machine has no devices to cover registers with");
-	return bdf[which];
-}
-
-/* Where the function's common configuration is, as an address of the machine. */
-static uint64_t registers(void)
-{
-	unsigned long long first = 0;
-	uint8_t c[256], pos;
-	char path[128];
-	uint32_t offset;
-	unsigned int i;
-	int fd = config_of(vf_bdf(), O_RDONLY);
-	FILE *f;
-
-	kt_check(pread(fd, c, sizeof(c), 0) == sizeof(c), "the configuration space: %m");
-	close(fd);
-	for (pos = c[PCI_CAPABILITY_LIST]; pos; pos = c[pos + 1])
-		if (c[pos] == PCI_CAP_ID_VNDR &&
-		    c[pos + VIRTIO_PCI_CAP_CFG_TYPE] == VIRTIO_PCI_CAP_COMMON_CFG)
-			break;
-	kt_check(pos, "a function without registers");
-	memcpy(&offset, c + pos + VIRTIO_PCI_CAP_OFFSET, sizeof(offset));
-	snprintf(path, sizeof(path), DEVICES "%s/resource", vf_bdf());
-	f = fopen(path, "r");
-	kt_check(f, "%s: %m", path);
-	for (i = 0; i <= c[pos + VIRTIO_PCI_CAP_BAR]; i++)
-		kt_check(fscanf(f, "%llx %*x %*x", &first) == 1, "%s ends", path);
-	fclose(f);
-	kt_check(first && (first + offset) % VG_PAGE == 0, "registers at %#llx + %#x", first,
-		 offset);
-	return first + offset;
-}
-
-static void uncover(void)
-{
-	const uint16_t off = 0;
-	enum cover i;
-
-	for (i = ONES; i <= STUCK; i++) {
-		int fd = config_of(cover(i), O_RDWR);
-
-		kt_check(pwrite(fd, &off, sizeof(off), PCI_COMMAND) == sizeof(off), "%m");
-		close(fd);
-	}
-}
-
-static void cover_by(enum cover which)
-{
-	const uint16_t on = PCI_COMMAND_MEMORY;
-	uint64_t at = registers();
-	int fd = config_of(cover(which), O_RDWR);
-
-	kt_check(pwrite(fd, &at, sizeof(at), PCI_BASE_ADDRESS_2) == sizeof(at) &&
-			 pwrite(fd, &on, sizeof(on), PCI_COMMAND) == sizeof(on),
-		 "the configuration space of %s: %m", cover(which));
-	close(fd);
-}
-
 /* ---- what has to be so afterwards */
-
-static bool in_log(const char *words)
-{
-	char line[512];
-	bool found = false;
-	FILE *f = popen("dmesg | sed '1,/selftests: quarantine/d'", "r");
-
-	kt_check(f, "dmesg: %m");
-	while (fgets(line, sizeof(line), f))
-		found |= strstr(line, vf_bdf()) && strstr(line, words);
-	pclose(f);
-	return found;
-}
 
 static bool bus_master(void)
 {
 	uint16_t command = 0;
-	int fd = config_of(vf_bdf(), O_RDONLY);
+	int fd = vf_config_space(vf_bdf(), O_RDONLY);
 
 	kt_check(pread(fd, &command, sizeof(command), PCI_COMMAND) == sizeof(command), "%m");
 	close(fd);
@@ -139,7 +50,7 @@ static void nobody_has_it(const char *why)
 	char words[128];
 
 	snprintf(words, sizeof(words), "in quarantine until it is unbound: %s", why);
-	kt_check(in_log(words), "the log does not say: %s", words);
+	kt_check(vf_in_log(words), "the log does not say: %s", words);
 	kt_check(!bus_master(), "it is still a bus master");
 	kt_check(access(vg_path(), F_OK) && errno == ENOENT, "%s is still there", vg_path());
 }
@@ -197,9 +108,9 @@ static void stays_so(void)
 	kt_sys(vf_put(vf_bdf(), DEVICES "%s/driver/unbind", vf_bdf()));
 	snprintf(cmd, sizeof(cmd), "%s %s", getenv("SHUNT_TEST_BIND"), vf_bdf());
 	kt_check(system(cmd), "it is bound although it does not reset");
-	kt_check(in_log("refused: "), "the log does not say that it was refused");
+	kt_check(vf_in_log("refused: "), "the log does not say that it was refused");
 	kt_check(access(vg_path(), F_OK), "%s is there", vg_path());
-	uncover();
+	vf_uncover();
 	vf_bind();
 	vf_fresh();
 }
@@ -209,11 +120,11 @@ static void stays_so(void)
 /* Also after a case that failed. */
 static void under_control(void)
 {
-	uncover();
+	vf_uncover();
 	if (access(vg_path(), F_OK))
 		vf_put(vf_bdf(), DEVICES "%s/driver/unbind", vf_bdf());
 	vf_bind();
-	kt_sys(vf_put("selftests: quarantine\n", "/dev/kmsg"));
+	vf_log_begin();
 }
 
 static struct vf_unit *working(void)
@@ -228,7 +139,7 @@ static struct vf_unit *working(void)
 }
 
 /* An owner that is killed while its function does not obey. */
-static void killed(enum cover which)
+static void killed(enum vf_cover which)
 {
 	int ready[2];
 	pid_t pid;
@@ -239,7 +150,7 @@ static void killed(enum cover which)
 	if (!pid) {
 		struct vf_unit *u = working();
 
-		cover_by(which);
+		vf_cover(which, VIRTIO_PCI_CAP_COMMON_CFG, 0);
 		kt_sys(write(ready[1], "x", 1));
 		vf_busy(u, 0);
 	}
@@ -249,7 +160,7 @@ static void killed(enum cover which)
 	kt_sys(waitpid(pid, NULL, 0));
 }
 
-static void begin(long how, enum cover which, const char *why)
+static void begin(long how, enum vf_cover which, const char *why)
 {
 	int64_t before;
 	uint64_t began;
@@ -263,7 +174,7 @@ static void begin(long how, enum cover which, const char *why)
 	began = vg_ms();
 	switch (how) {
 	case OPENS:
-		cover_by(which);
+		vf_cover(which, VIRTIO_PCI_CAP_COMMON_CFG, 0);
 		kt_errno(open(vg_path(), O_RDWR | O_CLOEXEC), ENODEV);
 		break;
 	case KILLED:
@@ -271,7 +182,7 @@ static void begin(long how, enum cover which, const char *why)
 		break;
 	case CLOSES:
 		u = working();
-		cover_by(which);
+		vf_cover(which, VIRTIO_PCI_CAP_COMMON_CFG, 0);
 		kt_sys(close(u->fd));
 		kt_check(!vg_locked(), "%lu kB stay charged", vg_locked());
 		reaches_nothing(u);
@@ -279,7 +190,7 @@ static void begin(long how, enum cover which, const char *why)
 	default:
 		u = working();
 		bell = mmap(NULL, VG_PAGE, PROT_WRITE, MAP_SHARED, u->fd, 0);
-		cover_by(which);
+		vf_cover(which, VIRTIO_PCI_CAP_COMMON_CFG, 0);
 		if (how == RESETS)
 			kt_errno(vf_set_status(u->fd, 0), ENODEV);
 		else
@@ -298,12 +209,12 @@ static void begin(long how, enum cover which, const char *why)
 
 static void all_ones(long how)
 {
-	begin(how, ONES, "its registers read all ones");
+	begin(how, VF_ONES, "its registers read all ones");
 }
 
 static void no_reset(long how)
 {
-	begin(how, STUCK, "it does not reset");
+	begin(how, VF_STUCK, "it does not reset");
 }
 
 static const struct kt_case cases[] = {
