@@ -130,42 +130,57 @@ int svfio_dma_set_owner(struct svfio *dev)
 	return 0;
 }
 
-/* Find out what can be mapped: the aperture, without what is reserved at its ends. */
-static int set_range(struct svfio_dma *dma)
+/* Have a range of whole pages end and begin where nothing is reserved. */
+static int trim(const struct svfio_dma *dma, u64 *first, u64 *last)
 {
-	const struct iommu_domain_geometry *geo = &dma->domain->geometry;
 	const struct iommu_resv_region *resv;
-	u64 first = 0, last = ULONG_MAX;
 	bool again = true;
 
-	if (geo->force_aperture) {
-		first = geo->aperture_start;
-		last = geo->aperture_end;
-	}
 	while (again) {
 		again = false;
 		list_for_each_entry(resv, &dma->reserved, list) {
-			u64 end = resv->start + (resv->length - 1);
+			const u64 start = resv->start & PAGE_MASK;
+			const u64 end =
+				(resv->start + (resv->length - 1)) | ~PAGE_MASK;
 
-			if (resv->start <= first && end >= first) {
-				if (end >= last)
+			if (start <= *first && end >= *first) {
+				if (end >= *last)
 					return -ENOSPC;
-				first = end + 1;
+				*first = end + 1;
 				again = true;
-			} else if (resv->start <= last && end >= last) {
-				last = resv->start - 1;
+			} else if (start <= *last && end >= *last) {
+				*last = start - 1;
 				again = true;
 			}
 		}
 	}
-	first = PAGE_ALIGN(first);
-	if (last != U64_MAX)
-		last = ((last + 1) & PAGE_MASK) - 1;
-	if (first > last)
-		return -ENOSPC;
+	return *first < *last ? 0 : -ENOSPC;
+}
+
+/*
+ * Find out what can be mapped: the aperture, without what is reserved at its ends,
+ * and without the last page that is not, if that is for us.
+ */
+static int set_range(struct svfio *dev)
+{
+	struct svfio_dma *dma = &dev->dma;
+	const struct iommu_domain_geometry *geo = &dma->domain->geometry;
+	u64 first = 0, last = ULONG_MAX;
+	int err;
+
+	if (geo->force_aperture) {
+		first = PAGE_ALIGN(geo->aperture_start);
+		last = ((geo->aperture_end + 1) & PAGE_MASK) - 1;
+	}
+	err = trim(dma, &first, &last);
+	if (!err && svfio_ctrl_possible(dev)) {
+		last -= PAGE_SIZE;
+		dma->kept = last + 1;
+		err = first < last ? trim(dma, &first, &last) : -ENOSPC;
+	}
 	dma->first = first;
 	dma->last = last;
-	return 0;
+	return err;
 }
 
 /**
@@ -193,7 +208,7 @@ int svfio_dma_open(struct svfio *dev)
 	err = -EOPNOTSUPP;
 	if (dma->domain->pgsize_bitmap &&
 	    BIT(__ffs(dma->domain->pgsize_bitmap)) <= PAGE_SIZE)
-		err = set_range(dma);
+		err = set_range(dev);
 	if (!err)
 		return 0;
 	iommu_detach_group(dma->domain, dev->group);
@@ -215,6 +230,7 @@ void svfio_dma_close(struct svfio *dev)
 
 	if (!dma->domain)
 		return;
+	svfio_ctrl_release(dev);
 	svfio_iotlb_clear(dev);
 	iommu_detach_group(dma->domain, dev->group);
 	iommu_domain_free(dma->domain);

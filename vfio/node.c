@@ -126,7 +126,7 @@ static int config_ioctl(struct svfio *dev, unsigned int cmd,
 	if (dev->state != SVFIO_BOUND)
 		err = -ENODEV;
 	else if (cmd == VHOST_VDPA_SET_CONFIG)
-		svfio_config_write(dev, head.off, buf, head.len);
+		err = svfio_config_write(dev, head.off, buf, head.len);
 	else
 		err = svfio_config_read(dev, head.off, buf, head.len);
 	mutex_unlock(&dev->lock);

@@ -425,11 +425,14 @@ int svfio_vq_get_base(struct svfio *dev, struct svfio_vq *vq,
  * Before DRIVER_OK it is kept; after it, a queue is enabled at once. A function
  * cannot disable one that runs but by a reset: it is no longer kicked, and goes on
  * with what it knows of. VMMs disable all queues before they reset the device, and
- * would not reset it after an error.
+ * would not reset it after an error. Where the control queue is ours, a network
+ * function is told how many pairs are enabled then.
  *
  * Context: svfio.lock held.
  * Return: 0, also for what is so already; -EINVAL for a queue that the function
- * does not have, or was not described.
+ * does not have, or was not described; -EBUSY for a control queue that is ours;
+ * or as svfio_ctrl_pairs(): the queue is enabled, or is not kicked any more, all
+ * the same.
  */
 int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 			union svfio_arg *arg)
@@ -437,6 +440,8 @@ int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 	const bool ready = arg->state.num;
 	int err;
 
+	if (svfio_ctrl_has(vq))
+		return ready ? -EBUSY : 0;
 	if (!vq->max)
 		return ready == vq->ready ? 0 : -EINVAL;
 	if (vq->enabled && ready) {
@@ -453,5 +458,5 @@ int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 		svfio_kick_start(vq);
 	}
 	vq->ready = ready;
-	return 0;
+	return svfio_ctrl_pairs(dev);
 }

@@ -10,7 +10,8 @@
  *   FEATURES_OK: the features go to the function, which may decline them: the
  *	bit is then not there when it is read back;
  *   DRIVER_OK: queues that are ready are set up and enabled, interrupts are
- *	allocated, kicks waited for (queue.c, irq.c, notify.c);
+ *	allocated, kicks waited for (queue.c, irq.c, notify.c), and the control
+ *	queue of a network function is taken if the owner has none (ctrl.c);
  *   0: the reverse; rings, features and readiness are forgotten, mappings and
  *	eventfds stay.
  * Before DRIVER_OK the function knows nothing of its queues: so they can be
@@ -93,14 +94,24 @@ int svfio_config_read(struct svfio *dev, u32 off, u8 *buf, u32 len)
  * @buf: what
  * @len: in bytes, the end within dev->config_len
  *
+ * A MAC address goes by the control queue where we drive it (ctrl.c).
+ *
  * Context: svfio.lock held.
+ * Return: 0; or a negative error number when the function did not take a MAC
+ * address: nothing is written then.
  */
-void svfio_config_write(struct svfio *dev, u32 off, const u8 *buf, u32 len)
+int svfio_config_write(struct svfio *dev, u32 off, const u8 *buf, u32 len)
 {
+	const int sent = svfio_ctrl_mac(dev, off, buf, len);
 	u32 i;
 
+	if (sent < 0)
+		return sent;
 	for (i = 0; i < len; i++)
-		vp_iowrite8(buf[i], (u8 __iomem *)dev->mdev.device + off + i);
+		if (off + i >= sent)
+			vp_iowrite8(buf[i],
+				    (u8 __iomem *)dev->mdev.device + off + i);
+	return 0;
 }
 
 /**
@@ -115,6 +126,7 @@ void svfio_vdpa_forget(struct svfio *dev)
 
 	dev->status = 0;
 	dev->features = 0;
+	dev->ctrl.has_mac = false;
 	for (i = 0; i < dev->nr_vqs; i++)
 		svfio_queue_forget(&dev->vqs[i]);
 }
@@ -128,6 +140,7 @@ static int reset(struct svfio *dev)
 	if (why)
 		return svfio_quarantine(dev, why);
 	svfio_irqs_free(dev);
+	svfio_ctrl_release(dev);
 	svfio_vdpa_forget(dev);
 	return 0;
 }
@@ -198,15 +211,21 @@ static int set_status(struct svfio *dev, struct svfio_vq *vq,
 	err = svfio_irqs_alloc(dev);
 	if (err)
 		return err;
-	err = svfio_queues_start(dev);
+	err = svfio_ctrl_take(dev);
+	if (!err)
+		err = svfio_queues_start(dev);
 	if (err) {
+		svfio_ctrl_release(dev);
 		svfio_irqs_free(dev);
 		return err;
 	}
 	err = write_status(dev, status);
-	if (!err)
-		svfio_queues_listen(dev);
-	return err;
+	if (err)
+		return err;
+	svfio_queues_listen(dev);
+	err = svfio_ctrl_begin(dev);
+	/* It runs, but not as it was to: the owner has to begin anew. */
+	return err ? reset(dev) ?: err : 0;
 }
 
 static int get_features(struct svfio *dev, struct svfio_vq *vq,
@@ -401,7 +420,10 @@ static void show_vq(struct seq_file *m, const struct svfio_vq *vq)
 	seq_printf(m, "vq%u-num:\t%u\n", i, vq->num);
 	seq_printf(m, "vq%u-kicks:\t%llu\n", i, vq->kicks);
 	seq_printf(m, "vq%u-interrupts:\t%llu\n", i, vq->call.interrupts);
-	seq_printf(m, "vq%u-vector:\t%s\n", i, vq->call.irq ? "own" : "shared");
+	seq_printf(m, "vq%u-vector:\t%s\n", i,
+		   svfio_ctrl_has(vq) ? "none" :
+		   vq->call.irq	      ? "own" :
+					"shared");
 	seq_printf(m, "vq%u-doorbell:\t%s\n", i,
 		   vq->own_page ? "page" : "kick");
 }
@@ -434,6 +456,7 @@ void svfio_vdpa_show(struct seq_file *m, struct svfio *dev)
 	seq_printf(m, "shunt-pinned:\t%llu kB\n",
 		   dev->dma.pinned << (PAGE_SHIFT - 10));
 	seq_printf(m, "shunt-vectors:\t%d\n", dev->vectors);
+	svfio_ctrl_show(m, dev);
 	seq_printf(m, "config-interrupts:\t%llu\n", dev->config.interrupts);
 	for (i = 0; i < dev->nr_vqs; i++)
 		show_vq(m, &dev->vqs[i]);

@@ -11,7 +11,8 @@
  * (vdpa.c, queue.c), maps the owner's memory for it (dma.c, iotlb.c, tables.c),
  * and joins eventfds to its doorbells (notify.c, layout.c) and its interrupts
  * (irq.c). What is in the virtqueues is between guest and function: no descriptor
- * is ever looked at.
+ * is ever looked at. Only the control queue of a network function is driven here
+ * where its owner has none (ctrl.c, ctrl_ring.c).
  *
  * Non-goals: legacy functions, which cannot be behind an IOMMU; interrupts that
  * are not MSI-X; the position of a queue that has run (a virtio PCI function
@@ -30,7 +31,7 @@
  *   2. reset: the function forgets its queues, and has no DMA pending
  *   3. bus mastering off
  *   4. interrupts are freed, then the eventfds that they signalled
- *   5. the IOMMU maps nothing any more
+ *   5. the IOMMU maps nothing any more; then a page of ours that it had is freed
  *   6. the domain is detached: the group's blocking domain has the function
  * Step 5 does not depend on what the function answers to steps 2 and 3. Pages
  * are unpinned and uncharged last, without the lock (struct svfio_debt), since
@@ -79,6 +80,8 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci_modern.h>
 #include <linux/xarray.h>
+
+#include "ctrl_ring.h"
 
 /* Queues that a function may have; QEMU has no more either. */
 #define SVFIO_VQS_MAX 1024
@@ -164,6 +167,7 @@ struct svfio_vq {
  * @domain: while the file is open
  * @reserved: IOVAs that are not to be mapped, since probe
  * @first, @last: the range that can be mapped but for @reserved
+ * @kept: a page outside of it, for ctrl.c; only where svfio_ctrl_possible()
  * @maps: of struct svfio_map, by IOVA
  * @nr_maps: how many
  * @mm: the owner, NULL when there is none
@@ -182,6 +186,7 @@ struct svfio_dma {
 	struct list_head reserved;
 	u64 first;
 	u64 last;
+	u64 kept;
 	struct rb_root maps;
 	u32 nr_maps;
 	struct mm_struct *mm;
@@ -194,6 +199,23 @@ struct svfio_dma {
 	u64 most;
 	struct xarray tables;
 	unsigned long nr_tables;
+};
+
+/**
+ * struct svfio_ctrl - the control queue, while it is ours (ctrl.c)
+ * @vq: the queue, NULL: it is the owner's, or nobody's
+ * @ring: its ring, whose page is mapped at svfio_dma.kept while there is @vq
+ * @broken: the function did not answer, or nonsense: no command until a reset
+ * @pairs: queue pairs that the function was told to use
+ * @has_mac, @mac: a MAC address that the owner has set since the last reset
+ */
+struct svfio_ctrl {
+	struct svfio_vq *vq;
+	struct svfio_ctrl_ring ring;
+	bool broken;
+	u16 pairs;
+	bool has_mac;
+	u8 mac[6];
 };
 
 /**
@@ -230,6 +252,7 @@ struct svfio_debt {
  * @vqs: those
  * @config: the interrupt of the configuration
  * @dma: its memory
+ * @ctrl: its control queue
  * @vectors: interrupt vectors that are in use, 0: none
  * @config_irq: the interrupt of the first vector, or 0
  * @queues_irq: the interrupt that all queues share, or 0
@@ -260,6 +283,7 @@ struct svfio {
 	int config_irq;
 	int queues_irq;
 	struct svfio_dma dma;
+	struct svfio_ctrl ctrl;
 
 	struct address_space *mapping;
 	struct mutex doorbell_lock;
@@ -298,7 +322,7 @@ typedef int (*svfio_handler)(struct svfio *dev, struct svfio_vq *vq,
 
 svfio_handler svfio_vdpa_handler(unsigned int cmd, bool *of_queue);
 int svfio_config_read(struct svfio *dev, u32 off, u8 *buf, u32 len);
-void svfio_config_write(struct svfio *dev, u32 off, const u8 *buf, u32 len);
+int svfio_config_write(struct svfio *dev, u32 off, const u8 *buf, u32 len);
 void svfio_vdpa_forget(struct svfio *dev);
 void svfio_vdpa_show(struct seq_file *m, struct svfio *dev);
 
@@ -324,6 +348,15 @@ int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 int svfio_vq_get_size(struct svfio *dev, struct svfio_vq *vq,
 		      union svfio_arg *arg);
 u16 svfio_queues_num(const struct svfio *dev);
+
+/* ctrl.c */
+bool svfio_ctrl_possible(const struct svfio *dev);
+int svfio_ctrl_take(struct svfio *dev);
+void svfio_ctrl_release(struct svfio *dev);
+int svfio_ctrl_begin(struct svfio *dev);
+int svfio_ctrl_pairs(struct svfio *dev);
+int svfio_ctrl_mac(struct svfio *dev, u32 off, const u8 *buf, u32 len);
+void svfio_ctrl_show(struct seq_file *m, const struct svfio *dev);
 
 /* notify.c */
 void svfio_kick_init(struct svfio_vq *vq);
@@ -366,6 +399,12 @@ void svfio_tables_forget(struct svfio_dma *dma);
 static inline bool svfio_has(const struct svfio *dev, unsigned int bit)
 {
 	return dev->features & BIT_ULL(bit);
+}
+
+/* Whether a queue is driven by us. */
+static inline bool svfio_ctrl_has(const struct svfio_vq *vq)
+{
+	return vq->dev->ctrl.vq == vq;
 }
 
 static inline bool svfio_running(const struct svfio *dev)

@@ -69,7 +69,7 @@ static void net_new(struct vf_unit *u)
 		    c.max_virtqueue_pairs < o->queues)
 			kt_skip("this function has no %u queue pairs", o->queues);
 		no.features |= BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ);
-		u->ctrl_index = 2 * c.max_virtqueue_pairs;
+		u->ctrl_index = o->no_ctrl ? 0 : 2 * c.max_virtqueue_pairs;
 	}
 	u->net = vg_net_alloc(&no);
 	u->mem = u->net->mem;

@@ -38,6 +38,7 @@ struct vf_opts {
 	enum vg_layout layout;
 	unsigned int regions; /* memory regions, 4 when 0 */
 	bool no_batch;	      /* map by messages without a batch */
+	bool no_ctrl;	      /* several pairs of a card, without its control queue */
 	bool stopped;	      /* memory is mapped and the rings set up, but not started */
 };
 
