@@ -16,6 +16,7 @@
 #include "args.h"
 #include "cmd.h"
 #include "door/blk.h"
+#include "door/jail.h"
 #include "lib/disk.h"
 #include "serving.h"
 #include "stdfds.h"
@@ -92,9 +93,9 @@ static enum status run(const struct disk *disk, const struct serve_wish *wish,
 		       const struct serving *serving, struct failure *why)
 {
 	/* The last one is for a write cache that can be switched. */
-	static const unsigned long ioctls[] = { VHOST_BLK_SET_BACKEND, SHUNT_BLK_GET_CONFIG,
-						SHUNT_BLK_SET_CONFIG_CALL, SHUNT_BLK_SET_PLACES,
-						SHUNT_BLK_SET_WCE };
+	static const unsigned long ioctls[] = { JAIL_VHOST_IOCTLS,    VHOST_BLK_SET_BACKEND,
+						SHUNT_BLK_GET_CONFIG, SHUNT_BLK_SET_CONFIG_CALL,
+						SHUNT_BLK_SET_PLACES, SHUNT_BLK_SET_WCE };
 	const size_t ioctl_count = sizeof(ioctls) / sizeof(ioctls[0]) - !wish->config_wce;
 	struct door_blk blk = { .disk = disk->file, .read_only = wish->disk.read_only };
 	static struct door door;

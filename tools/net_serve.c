@@ -15,6 +15,7 @@
 
 #include "args.h"
 #include "cmd.h"
+#include "door/jail.h"
 #include "door/net.h"
 #include "lib/vhostdev.h"
 #include "net_plug.h"
@@ -67,8 +68,8 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 static enum status run(const struct net_plug *plug, struct door_net *net,
 		       const struct serving *serving, struct failure *why)
 {
-	static const unsigned long ioctls[] = { VHOST_NET_SET_BACKEND, TUNSETOFFLOAD,
-						TUNSETVNETHDRSZ, TUNSETQUEUE };
+	static const unsigned long ioctls[] = { JAIL_VHOST_IOCTLS, VHOST_NET_SET_BACKEND,
+						TUNSETOFFLOAD, TUNSETVNETHDRSZ, TUNSETQUEUE };
 	static struct door door;
 	enum status status;
 

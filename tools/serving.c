@@ -187,7 +187,7 @@ unsigned int serving_slots(int vhost)
 void serving_room(const struct door *door)
 {
 	jail_raise_limits(door->ring_count * 3 + 2 * door->file_count + VU_FDS_MAX + 32,
-			  (size_t)door->ring_count * RING_BYTES_MAX);
+			  door->backend->device ? 0 : (size_t)door->ring_count * RING_BYTES_MAX);
 }
 
 static void say(const struct failure *what)

@@ -147,8 +147,10 @@ enum status serving_open(const struct serving_wish *wish, struct serving *servin
 unsigned int serving_slots(int vhost);
 
 /**
- * serving_room() - have room for the descriptors and pinned pages of a device
+ * serving_room() - have room for the descriptors of a device
  * @door: its rings and files are known
+ *
+ * And for the pages that the kernel pins for rings, where it is a vhost device.
  */
 void serving_room(const struct door *door);
 
@@ -156,7 +158,7 @@ void serving_room(const struct door *door);
  * serving_run() - lock up, and serve until a signal comes
  * @serving: after serving_open()
  * @door: after door_init(); door_end() it afterwards
- * @ioctls: requests of its back end
+ * @ioctls: requests that it makes from then on
  * @ioctl_count: how many
  * @why: filled in on failure
  *

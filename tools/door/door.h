@@ -139,10 +139,36 @@ struct door {
 };
 
 /**
+ * struct device - a device of the kernel that is no vhost device, and is told things in its own way
+ * @begin: a connection begins: be its owner
+ * @let_go: use nothing of the connection any more: rings, memory, eventfds
+ * @set_memory: the memory is door->memory from now on; what is not in it is about to be unmapped
+ * @start: run a ring that starts at its base; where it is not to run before the guest resets the
+ *	device, @refused of the ring is set, @why filled in, and ST_OK returned
+ * @stop: stop a ring that runs, and find out where it is; others may stop with it
+ * @enable: enable or disable a ring that runs (ring_is_enabled()), if that has changed; it is not
+ *	stopped by that
+ * @set_status: the front end has set the status, which is not 0
+ *
+ * Its rings are numbered as the door's, its eventfds are set by the ioctls of vhost, and its
+ * features are those that are acknowledged when a ring starts. Each fills in @why when it fails.
+ */
+struct device {
+	enum status (*begin)(struct door *door, struct failure *why);
+	enum status (*let_go)(struct door *door, struct failure *why);
+	enum status (*set_memory)(struct door *door, struct failure *why);
+	enum status (*start)(struct door *door, unsigned int ring, struct failure *why);
+	enum status (*stop)(struct door *door, unsigned int ring, struct failure *why);
+	enum status (*enable)(struct door *door, unsigned int ring, struct failure *why);
+	enum status (*set_status)(struct door *door, struct failure *why);
+};
+
+/**
  * struct backend - a kind of device
  * @name: its name
  * @rings_per_file: rings of one open vhost device; 0: all of them
  * @drains: its vhost device returns all that it took before it stops
+ * @device: how the kernel's device is told things; NULL: it is a vhost device
  * @protocol: protocol features that it can offer
  * @kernel_mask: features that are passed on from the vhost device
  * @writable_mask: those that are only where struct door has something @writable
@@ -163,12 +189,14 @@ struct door {
  * @send_rarp: tell the network that this address is here now
  *
  * Those from @config on may be missing where @protocol lacks their feature, @write where struct
- * door has nothing @writable, and @watch where it has no @event. Each fills in @why when it fails.
+ * door has nothing @writable, @watch where it has no @event, and @bind and @released where there is
+ * a @device. Each fills in @why when it fails.
  */
 struct backend {
 	const char *name;
 	unsigned int rings_per_file;
 	bool drains;
+	const struct device *device;
 	uint64_t protocol;
 	uint64_t kernel_mask;
 	uint64_t writable_mask;
@@ -270,6 +298,16 @@ int door_file(const struct door *door, unsigned int ring, unsigned int *index);
 /* An ioctl on the file of a ring; @what names it. @argument begins with the ring's number there. */
 enum status door_control(struct door *door, unsigned int ring, unsigned long request,
 			 const char *what, void *argument, struct failure *why);
+
+/* Whether the front end wants a ring to run, enabled or not. */
+bool ring_is_set_up(const struct door *door, unsigned int ring);
+
+/* Whether a ring is enabled, as all are for who has not acknowledged protocol features. */
+bool ring_is_enabled(const struct door *door, unsigned int ring);
+
+/* Bytes of the parts of a ring of @num descriptors. */
+void ring_part_sizes(const struct door *door, unsigned int num, uint64_t *desc, uint64_t *avail,
+		     uint64_t *used);
 
 /* An ioctl on all files. */
 enum status door_control_all(struct door *door, unsigned long request, const char *what,

@@ -12,8 +12,9 @@
  * - memory: mmap and munmap, never executable; fstat, fstatfs and madvise with them; brk for
  * malloc;
  * - process_vm_readv of itself: reading an index that may not be there without a signal;
- * - ioctl: the requests that are named below and by the back end;
- * - write: log lines, frames to the TAP, and an interrupt when a ring starts;
+ * - ioctl: the requests that its command names;
+ * - write: log lines, frames to the TAP or messages about memory to a function, and an interrupt
+ * when a ring starts;
  * - flock: of a disk;
  * - memfd_create, pwrite, fcntl to seal, and sendmsg: an in-flight region; only where there are
  * such. A disk's front end could be sent the disk then, which its guest can read and write anyway;
@@ -31,7 +32,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/vhost.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,14 +64,6 @@ static const int inflight_calls[] = {
 	SCMP_SYS(memfd_create),
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(sendmsg),
-};
-
-/* What every back end asks of its vhost device. */
-static const unsigned long vhost_ioctls[] = {
-	VHOST_SET_FEATURES,   VHOST_SET_OWNER,	    VHOST_RESET_OWNER,	  VHOST_SET_MEM_TABLE,
-	VHOST_SET_LOG_BASE,   VHOST_SET_LOG_FD,	    VHOST_SET_VRING_NUM,  VHOST_SET_VRING_ADDR,
-	VHOST_SET_VRING_BASE, VHOST_GET_VRING_BASE, VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL,
-	VHOST_SET_VRING_ERR,
 };
 
 static void raise_limit(int which, rlim_t least)
@@ -162,8 +154,6 @@ static int add_rules(scmp_filter_ctx filter, const struct jail *jail)
 	if (!error)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
 					 SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
-	if (!error)
-		error = add_ioctls(filter, vhost_ioctls, COUNT(vhost_ioctls));
 	if (!error)
 		error = add_ioctls(filter, jail->ioctls, jail->ioctl_count);
 	return error;

@@ -3,6 +3,7 @@
 #ifndef SHUNT_DOOR_JAIL_H
 #define SHUNT_DOOR_JAIL_H
 
+#include <linux/vhost.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -10,10 +11,19 @@
 #include "lib/status.h"
 
 /**
+ * JAIL_VHOST_IOCTLS - requests that every vhost device is sent, for an array of them
+ */
+#define JAIL_VHOST_IOCTLS                                                                        \
+	VHOST_SET_FEATURES, VHOST_SET_OWNER, VHOST_RESET_OWNER, VHOST_SET_MEM_TABLE,             \
+		VHOST_SET_LOG_BASE, VHOST_SET_LOG_FD, VHOST_SET_VRING_NUM, VHOST_SET_VRING_ADDR, \
+		VHOST_SET_VRING_BASE, VHOST_GET_VRING_BASE, VHOST_SET_VRING_KICK,                \
+		VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR
+
+/**
  * struct jail - what is left to the process
  * @uid: user that it becomes, if it is root
  * @gid: group that it becomes, if it is root
- * @ioctls: requests that its back end makes, beside those of all vhost devices
+ * @ioctls: requests that it makes
  * @ioctl_count: how many
  * @event: an eventfd that it reads, or -1
  * @inflight: it makes in-flight regions

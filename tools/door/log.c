@@ -38,6 +38,9 @@ enum status door_push_features(struct door *door, struct failure *why)
 	uint64_t features = door->features & door_passed_on(door);
 	enum status status;
 
+	/* It is told them when a ring starts. */
+	if (door->backend->device)
+		return ST_OK;
 	if (!door->log.start)
 		features &= ~(1ULL << VHOST_F_LOG_ALL);
 	if (features == door->kernel_acked)
@@ -58,6 +61,8 @@ static enum status push_memory(struct door *door, struct failure *why)
 	struct vhost_memory *table;
 	enum status status;
 
+	if (door->backend->device)
+		return door->backend->device->set_memory(door, why);
 	if (door_logs(door) && !log_covers(door->log_size, memory_top(memory)))
 		return failed(why, ST_PEER, "the log is too short for the memory table");
 	table = calloc(1, sizeof(*table) + memory->count * sizeof(table->regions[0]));
@@ -188,9 +193,12 @@ enum status log_drop(struct door *door, struct failure *why)
 
 enum status on_set_log_fd(struct door *door, struct vu_message *message, struct failure *why)
 {
-	int fd = message_take_fd(message), old = door->log_fd;
+	int fd, old = door->log_fd;
 	enum status status;
 
+	if (door->backend->device)
+		return failed(why, ST_PEER, "nothing is ever logged here");
+	fd = message_take_fd(message);
 	door->log_fd = fd;
 	status = door_control_all(door, VHOST_SET_LOG_FD, "VHOST_SET_LOG_FD", &fd, why);
 	if (old >= 0)

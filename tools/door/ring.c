@@ -48,9 +48,9 @@ static bool is_packed(const struct door *door)
 	return door->features >> VIRTIO_F_RING_PACKED & 1;
 }
 
-/* Bytes of the parts of a ring. Counted with the event index, which may be looked at. */
-static void part_sizes(const struct door *door, unsigned int num, uint64_t *desc, uint64_t *avail,
-		       uint64_t *used)
+/* Counted with the event index, which may be looked at. */
+void ring_part_sizes(const struct door *door, unsigned int num, uint64_t *desc, uint64_t *avail,
+		     uint64_t *used)
 {
 	*desc = 16ULL * num;
 	*avail = is_packed(door) ? 4 : 6 + 2ULL * num;
@@ -67,7 +67,7 @@ enum status ring_check_log(const struct door *door, unsigned int ring, uint64_t 
 	const struct door_ring *r = &door->rings[ring];
 	uint64_t desc, avail, used;
 
-	part_sizes(door, r->num, &desc, &avail, &used);
+	ring_part_sizes(door, r->num, &desc, &avail, &used);
 	if (r->addr.log_guest_addr <= UINT64_MAX - used &&
 	    (r->addr.log_guest_addr + used - 1) / VHOST_PAGE_SIZE / 8 < log_size)
 		return ST_OK;
@@ -81,7 +81,7 @@ enum status ring_push_addr(struct door *door, unsigned int ring, struct failure 
 	struct vhost_vring_addr addr = { 0 };
 	uint64_t desc, avail, used, host[3];
 
-	part_sizes(door, r->num, &desc, &avail, &used);
+	ring_part_sizes(door, r->num, &desc, &avail, &used);
 	if (!memory_translate(&door->memory, r->addr.desc_user_addr, desc, &host[0]) ||
 	    !memory_translate(&door->memory, r->addr.avail_user_addr, avail, &host[1]) ||
 	    !memory_translate(&door->memory, r->addr.used_user_addr, used, &host[2]))
@@ -105,6 +105,9 @@ enum status rings_push_addr(struct door *door, struct failure *why)
 {
 	enum status status = ST_OK;
 
+	/* What is known of it by the guest's addresses does not move with the memory here. */
+	if (door->backend->device)
+		return ST_OK;
 	for (unsigned int i = 0; !status && i < door->ring_count; i++)
 		if (door->rings[i].running)
 			status = ring_push_addr(door, i, why);
@@ -189,10 +192,34 @@ static void interrupt(const struct door_ring *ring)
 		return;
 }
 
+/* A ring as all of them start, in a vhost device. */
+static enum status push_ring(struct door *door, unsigned int ring, struct failure *why)
+{
+	const struct door_ring *r = &door->rings[ring];
+	struct vhost_vring_state num = { .num = r->num }, base = { .num = r->base };
+	enum status status;
+
+	status = door_control(door, ring, VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM", &num, why);
+	if (!status)
+		status = door_control(door, ring, VHOST_SET_VRING_BASE, "VHOST_SET_VRING_BASE",
+				      &base, why);
+	if (!status)
+		status = ring_push_addr(door, ring, why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", r->err,
+				 why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL", r->call,
+				 why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", r->kick,
+				 why);
+	return status ? status : door->backend->bind(door, ring, true, why);
+}
+
 static enum status ring_start(struct door *door, unsigned int ring, struct failure *why)
 {
 	struct door_ring *r = &door->rings[ring];
-	struct vhost_vring_state num = { .num = r->num }, base = { 0 };
 	enum shunt_place_state state;
 	enum status status;
 
@@ -220,25 +247,9 @@ static enum status ring_start(struct door *door, unsigned int ring, struct failu
 		       ring);
 		return ST_OK;
 	}
-	base.num = r->base;
-	status = door_control(door, ring, VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM", &num, why);
-	if (!status)
-		status = door_control(door, ring, VHOST_SET_VRING_BASE, "VHOST_SET_VRING_BASE",
-				      &base, why);
-	if (!status)
-		status = ring_push_addr(door, ring, why);
-	if (!status)
-		status = push_fd(door, ring, VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", r->err,
-				 why);
-	if (!status)
-		status = push_fd(door, ring, VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL", r->call,
-				 why);
-	if (!status)
-		status = push_fd(door, ring, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", r->kick,
-				 why);
-	if (!status)
-		status = door->backend->bind(door, ring, true, why);
-	if (status)
+	status = door->backend->device ? door->backend->device->start(door, ring, why) :
+					 push_ring(door, ring, why);
+	if (status || r->refused)
 		return status;
 	r->running = true;
 	r->ran = true;
@@ -254,6 +265,8 @@ enum status ring_stop(struct door *door, unsigned int ring, struct failure *why)
 
 	if (!r->running)
 		return ST_OK;
+	if (door->backend->device)
+		return door->backend->device->stop(door, ring, why);
 	status = door->backend->bind(door, ring, false, why);
 	if (status)
 		return status;
@@ -264,14 +277,27 @@ enum status ring_stop(struct door *door, unsigned int ring, struct failure *why)
 	return status;
 }
 
+bool ring_is_set_up(const struct door *door, unsigned int ring)
+{
+	const struct door_ring *r = &door->rings[ring];
+	bool waits = r->addr.flags & 1U << VHOST_VRING_F_LOG &&
+		     door->features >> VHOST_F_LOG_ALL & 1 && !door->log.start;
+
+	return r->started && r->num && r->addressed && !waits && !r->refused;
+}
+
+bool ring_is_enabled(const struct door *door, unsigned int ring)
+{
+	return door->rings[ring].enabled || !(door->features >> VU_F_PROTOCOL_FEATURES & 1);
+}
+
 enum status ring_update(struct door *door, unsigned int ring, struct failure *why)
 {
 	struct door_ring *r = &door->rings[ring];
-	bool enabled = r->enabled || !(door->features >> VU_F_PROTOCOL_FEATURES & 1);
-	bool waits = r->addr.flags & 1U << VHOST_VRING_F_LOG &&
-		     door->features >> VHOST_F_LOG_ALL & 1 && !door->log.start;
-	bool wanted = r->started && enabled && r->num && r->addressed && !waits && !r->refused;
+	bool set_up = ring_is_set_up(door, ring), wanted = set_up && ring_is_enabled(door, ring);
 
+	if (r->running && set_up && door->backend->device)
+		return door->backend->device->enable(door, ring, why);
 	if (wanted && !r->running) {
 		bool ready = true;
 		enum status status = ST_OK;
@@ -330,6 +356,8 @@ enum status on_set_vring_addr(struct door *door, struct vu_message *message, str
 	const struct vhost_vring_addr *addr = &message->body.addr;
 	struct door_ring *ring = &door->rings[addr->index];
 
+	if (ring->running && door->backend->device)
+		return failed(why, ST_PEER, "ring %u is running", addr->index);
 	if (addr->flags & ~(1U << VHOST_VRING_F_LOG))
 		return failed(why, ST_PEER, "ring %u: flags %#x", addr->index, addr->flags);
 	ring->addr = *addr;
@@ -379,6 +407,7 @@ enum status on_get_vring_base(struct door *door, struct vu_message *message, str
 	if (status)
 		return status;
 	ring->started = false;
+	ring->refused = false;
 	replace_fd(&ring->kick, -1);
 	status = ring_settle(door, index, why);
 	if (status && !(door->protocol >> VU_P_STATUS & 1))

@@ -64,6 +64,10 @@ static enum status begin(struct door *door, struct failure *why)
 	uint64_t none = 0;
 	enum status status;
 
+	if (door->backend->device) {
+		status = door->backend->device->begin(door, why);
+		return status ? status : door->backend->set_features(door, why);
+	}
 	status = door_control_all(door, VHOST_SET_OWNER, "VHOST_SET_OWNER", NULL, why);
 	if (!status)
 		status = door->backend->set_features(door, why);
@@ -121,12 +125,14 @@ static enum status let_go(struct door *door, struct failure *why)
 {
 	enum status status;
 
-	status = door_control_all(door, VHOST_RESET_OWNER, "VHOST_RESET_OWNER", NULL, why);
+	status = door->backend->device ?
+			 door->backend->device->let_go(door, why) :
+			 door_control_all(door, VHOST_RESET_OWNER, "VHOST_RESET_OWNER", NULL, why);
 	if (status)
 		return status;
 	for (unsigned int i = 0; i < door->ring_count; i++)
 		door->rings[i].running = false;
-	return door->backend->released(door, why);
+	return door->backend->released ? door->backend->released(door, why) : ST_OK;
 }
 
 static void close_channel(struct door *door)
@@ -438,7 +444,7 @@ static enum status on_set_status(struct door *door, struct vu_message *message, 
 	if (!message->body.u64)
 		return reset_rings(door, why);
 	door->status = (uint8_t)message->body.u64;
-	return ST_OK;
+	return door->backend->device ? door->backend->device->set_status(door, why) : ST_OK;
 }
 
 static enum status on_get_status(struct door *door, struct vu_message *message, struct failure *why)
