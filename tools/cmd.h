@@ -56,6 +56,7 @@ int pci_bind_verb(const struct context *context, int argc, char **argv);
 int pci_check(const struct context *context, int argc, char **argv);
 int pci_list(const struct context *context, int argc, char **argv);
 int pci_release_verb(const struct context *context, int argc, char **argv);
+int pci_serve(const struct context *context, int argc, char **argv);
 int pci_vfs(const struct context *context, int argc, char **argv);
 
 /**

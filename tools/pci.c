@@ -12,6 +12,10 @@ static const struct verb verbs[] = {
 	  "      [--wait SECONDS]",
 	  "take a device from the host, for virtual machines", pci_bind_verb },
 	{ "release", "DEV [--wait SECONDS]", "give it back to the host", pci_release_verb },
+	{ "serve",
+	  "DEV --socket-path PATH | --fd FD [--memory SIZE] [--function-mac]\n"
+	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]",
+	  "be a vhost-user device for any VMM, with a virtio function", pci_serve },
 	{ "vfs",
 	  "DEV N [mac ADDRESS] [vlan ID [qos N]] [spoofcheck on|off] [trust on|off]\n"
 	  "      [vf I ATTRIBUTE...]...",

@@ -12,6 +12,7 @@
  */
 #include <fcntl.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,10 @@
 
 #include "door/blk.h"
 #include "door/net.h"
+#include "door/vdpa.h"
 #include "door/wire.h"
 #include "fake.h"
+#include "fakevdpa.h"
 
 #define PAIRS	    2
 #define MEMORY_SIZE (1ul << 20)
@@ -221,6 +224,12 @@ static void remember(struct door *door)
 	say(door, VU_SET_INFLIGHT_FD, &body, sizeof(body.inflight), region_fd);
 }
 
+/* Whether the device is a function, and not a vhost device. */
+static bool is_function(const struct door *door)
+{
+	return door->backend->device;
+}
+
 /* Some rings that run, in one region of memory. */
 static void begin(struct door *door, uint8_t how)
 {
@@ -255,8 +264,12 @@ static void begin(struct door *door, uint8_t how)
 						       .avail_user_addr = 0x7f0000008000,
 						       .used_user_addr = 0x7f0000010000 };
 		say(door, VU_SET_VRING_ADDR, &body, sizeof(body.addr), -1);
+		if (is_function(door) && how & 4) {
+			body.state = (struct vhost_vring_state){ (uint32_t)i, 0x80008000u };
+			say(door, VU_SET_VRING_BASE, &body, 8, -1);
+		}
 		say(door, VU_SET_VRING_KICK, &i, 8, event_fd);
-		body.state.num = 1;
+		body.state = (struct vhost_vring_state){ (uint32_t)i, 1 };
 		say(door, VU_SET_VRING_ENABLE, &body, 8, -1);
 	}
 }
@@ -289,13 +302,13 @@ static void as_bytes(struct door *door)
 	close(pair[1]);
 }
 
-static void reset(struct door *door, const struct fake *fake)
+static void reset(struct door *door, const struct fake *fake, const struct fake_vdpa *function)
 {
 	struct failure why;
 
 	if (door_reset(door, &why))
 		die(why.text);
-	if (!fake_is_new(fake))
+	if (is_function(door) ? !fake_vdpa_is_new(function) : !fake_is_new(fake))
 		die("the kernel still has something");
 }
 
@@ -359,6 +372,23 @@ static void make_disk(struct door *door, struct fake *fake, struct door_blk *blk
 	door->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
+static void make_function(struct door *door, struct fake_vdpa *function, struct door_vdpa *vdpa)
+{
+	struct failure why;
+
+	fake_vdpa_init(function, take8() & 1 ? VIRTIO_ID_BLOCK : VIRTIO_ID_NET);
+	*vdpa = (struct door_vdpa){ .node = FAKE_NODE };
+	door->kernel = &function->kernel;
+	if (door_vdpa_init(vdpa, door->kernel, &why))
+		die(why.text);
+	door->backend = vdpa->backend;
+	door->self = vdpa;
+	door->files = &vdpa->node;
+	door->file_count = 1;
+	door->ring_count = vdpa->ring_count;
+	door->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
 /* What the loop does beside messages. */
 static enum status look_after(struct door *door, struct fake *fake, struct failure *why)
 {
@@ -373,6 +403,8 @@ static enum status look_after(struct door *door, struct fake *fake, struct failu
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const int files[PAIRS] = { FAKE_VHOST, FAKE_VHOST + 1 };
+	static struct fake_vdpa function;
+	static struct door_vdpa vdpa;
 	static struct fake fake;
 	static struct door door;
 	struct door_net net;
@@ -380,17 +412,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tap tap;
 	int fd = next_fd();
 	struct failure why;
-	uint8_t start;
+	uint8_t start, kind;
 
 	input = data;
 	input_end = data + size;
 	memset(&door, 0, sizeof(door));
-	if (take8() & 1)
+	door.kernel = &fake.kernel;
+	door.files = files;
+	kind = take8();
+	if (kind & 2)
+		make_function(&door, &function, &vdpa);
+	else if (kind & 1)
 		make_disk(&door, &fake, &blk);
 	else
 		make_net(&door, &fake, &tap, &net);
-	door.kernel = &fake.kernel;
-	door.files = files;
 	door.slots = FAKE_REGIONS;
 	if (door_init(&door, &why))
 		die(why.text);
@@ -416,13 +451,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (status) {
 			if (status == ST_OK || !why.text[0])
 				die("no reason");
-			reset(&door, &fake);
+			reset(&door, &fake, &function);
 			begin(&door, start);
+		} else if (is_function(&door)) {
+			fake_vdpa_check(&function);
 		} else {
 			fake_check(&fake);
 		}
 	}
-	reset(&door, &fake);
+	reset(&door, &fake, &function);
 	door_end(&door);
 	if (door.event >= 0)
 		close(door.event);

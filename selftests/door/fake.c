@@ -33,7 +33,7 @@ static void must(bool it, const char *what, int line)
 	abort();
 }
 
-static bool is_mapped(uint64_t address, uint64_t size)
+bool fake_is_mapped(uint64_t address, uint64_t size)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first = address & ~(page - 1);
 	static unsigned char vector[1 << 16];
@@ -73,7 +73,7 @@ static void check_ring(const struct fake_file *file, const struct fake_ring *rin
 		uint64_t first = ring->addr.log_guest_addr / VHOST_PAGE_SIZE / 8;
 		uint64_t last = (ring->addr.log_guest_addr + used - 1) / VHOST_PAGE_SIZE / 8;
 
-		MUST(is_mapped(file->log_base + first, last - first + 1));
+		MUST(fake_is_mapped(file->log_base + first, last - first + 1));
 	}
 }
 
@@ -94,15 +94,15 @@ void fake_check(const struct fake *fake)
 			const struct vhost_memory_region *r = &file->region[i];
 			uint64_t last = (r->guest_phys_addr + r->memory_size - 1);
 
-			MUST(is_mapped(r->userspace_addr, r->memory_size));
+			MUST(fake_is_mapped(r->userspace_addr, r->memory_size));
 			MUST(!logs(file) ||
-			     is_mapped(file->log_base + last / VHOST_PAGE_SIZE / 8, 1));
+			     fake_is_mapped(file->log_base + last / VHOST_PAGE_SIZE / 8, 1));
 		}
 		for (unsigned int i = 0; i < FAKE_RINGS; i++)
 			if (file->rings[i].backend >= 0)
 				check_ring(file, &file->rings[i]);
 		MUST(!file->places ||
-		     is_mapped(file->places, FAKE_RINGS * sizeof(struct shunt_place)));
+		     fake_is_mapped(file->places, FAKE_RINGS * sizeof(struct shunt_place)));
 	}
 	MUST(!fake->locked || runs(&fake->files[0]));
 }

@@ -99,6 +99,9 @@ void fake_init(struct fake *fake);
 #define FAKE_CAPACITY 0x123456u
 void fake_init_disk(struct fake *fake);
 
+/* Whether all of this is mapped, of this process. */
+bool fake_is_mapped(uint64_t address, uint64_t size);
+
 /* Abort unless all that the kernel has been given is still there. */
 void fake_check(const struct fake *fake);
 

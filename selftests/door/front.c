@@ -88,6 +88,27 @@ void front_make_switching(struct front *front, unsigned int rings)
 	make_disk(front, rings, true);
 }
 
+void front_make_function(struct front *front, uint32_t kind, uint64_t withheld)
+{
+	struct failure why;
+
+	memset(front, 0, sizeof(*front));
+	fake_vdpa_init(&front->function, kind);
+	front->files[0] = front->vdpa.node = FAKE_NODE;
+	kt_check(!door_vdpa_init(&front->vdpa, &front->function.kernel, &why), "%s", why.text);
+	front->door.backend = front->vdpa.backend;
+	front->door.self = &front->vdpa;
+	front->door.kernel = &front->function.kernel;
+	front->door.files = front->files;
+	front->door.file_count = 1;
+	front->door.ring_count = front->vdpa.ring_count;
+	front->door.slots = FAKE_REGIONS;
+	front->door.withheld = withheld;
+	front->door.event = kt_sys(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	kt_check(!door_init(&front->door, &why), "%s", why.text);
+	make_sockets(front);
+}
+
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,
 		uint32_t size, const int *fds, unsigned int fd_count)
 {
@@ -133,7 +154,9 @@ enum status front_step(struct front *front)
 	}
 	message_clear(&front->incoming);
 	/* After a failure the next step is a reset, and until then old and new may be mixed. */
-	if (!front->status)
+	if (!front->status && front->vdpa.node)
+		fake_vdpa_check(&front->function);
+	else if (!front->status)
 		fake_check(&front->fake);
 	return front->status;
 }
@@ -331,7 +354,8 @@ void front_end(struct front *front)
 	struct failure why;
 
 	kt_check(!door_reset(&front->door, &why), "%s", why.text);
-	kt_check(fake_is_new(&front->fake), "the kernel still has something");
+	kt_check(front->vdpa.node ? fake_vdpa_is_new(&front->function) : fake_is_new(&front->fake),
+		 "the kernel still has something");
 	door_end(&front->door);
 	if (front->door.event >= 0)
 		close(front->door.event);

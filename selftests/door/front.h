@@ -9,8 +9,10 @@
 
 #include "door/blk.h"
 #include "door/net.h"
+#include "door/vdpa.h"
 #include "door/wire.h"
 #include "fake.h"
+#include "fakevdpa.h"
 
 #define GUEST_SIZE (1ul << 20) /* each region */
 #define USER_BASE  0x7f0000000000ull
@@ -18,9 +20,11 @@
 /**
  * struct front - all there is
  * @fake: the kernel
+ * @function: another kernel, with a function: there if @vdpa.node is
  * @tap: made up
  * @net: what the door knows of it
  * @blk: what it knows of a disk
+ * @vdpa: what it knows of a function
  * @door: the door
  * @mine: the front end's socket
  * @its: the door's
@@ -30,9 +34,11 @@
  */
 struct front {
 	struct fake fake;
+	struct fake_vdpa function;
 	struct tap tap;
 	struct door_net net;
 	struct door_blk blk;
+	struct door_vdpa vdpa;
 	int files[FAKE_FILES];
 	struct door door;
 	int mine;
@@ -53,6 +59,9 @@ void front_make_disk(struct front *front, unsigned int rings);
 
 /* One whose write cache the guest may switch. */
 void front_make_switching(struct front *front, unsigned int rings);
+
+/* A function of this kind, that is not there; @withheld of the protocol features is not offered. */
+void front_make_function(struct front *front, uint32_t kind, uint64_t withheld);
 
 /* Send any message. */
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,

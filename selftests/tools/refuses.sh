@@ -46,6 +46,15 @@ test_serve_without_a_socket_is_101() {
 	refused 101 "$SHUNT" -j net serve --socket-path "$WORK/s"
 }
 
+test_serving_no_function_is_101_200_or_220() {
+	refused 101 "$SHUNT" pci serve
+	refused 101 "$SHUNT" pci serve --socket-path "$WORK/s"
+	refused 101 "$SHUNT" pci serve 0000:00:00.0
+	refused 101 "$SHUNT" -j pci serve 0000:00:00.0 --socket-path "$WORK/s"
+	refused 200 "$SHUNT" pci serve ffff:ff:1f.7 --socket-path "$WORK/s"
+	refused 220 "$SHUNT" pci serve 0000:00:00.0 --socket-path "$WORK/s"
+}
+
 test_serve_for_unknown_users_is_101() {
 	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --user no-such-user
 	refused 101 "$SHUNT" net serve --socket-path "$WORK/s" --user nobody:no-such-group
@@ -82,6 +91,9 @@ test_what_is_not_a_number_is_102() {
 		refused 102 exec_ --queues "$bad" -- true
 	done
 	refused 102 "$SHUNT" net serve --fd x
+	for bad in 4 0G 4K G 4GB -1G '' 99999999T; do
+		refused 102 "$SHUNT" pci serve 0000:00:00.0 --fd 3 --memory "$bad"
+	done
 	refused 102 "$SHUNT" net serve --socket-path "$WORK/s" --socket-mode 888
 	refused 102 exec_ --mtu x -- true
 	refused 102 exec_ --mtu 0 -- true

@@ -106,6 +106,22 @@ static enum status drop_privileges(const struct jail *jail, struct failure *why)
 	return ST_OK;
 }
 
+enum status jail_forgo(unsigned int capability, struct failure *why)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	uint32_t bit = CAP_TO_MASK(capability);
+
+	if (syscall(SYS_capget, &header, data))
+		return failed(why, ST_SYSTEM, "capget: %s", strerror(errno));
+	data[CAP_TO_INDEX(capability)].effective &= ~bit;
+	data[CAP_TO_INDEX(capability)].permitted &= ~bit;
+	data[CAP_TO_INDEX(capability)].inheritable &= ~bit;
+	if (syscall(SYS_capset, &header, data))
+		return failed(why, ST_SYSTEM, "capset: %s", strerror(errno));
+	return ST_OK;
+}
+
 /* 0 or a negative errno, as libseccomp returns them. */
 static int add_ioctls(scmp_filter_ctx filter, const unsigned long *requests, size_t count)
 {

@@ -48,6 +48,15 @@ struct jail {
 void jail_raise_limits(unsigned int files, size_t locked);
 
 /**
+ * jail_forgo() - give up a capability before the others
+ * @capability: its number
+ * @why: filled in on failure
+ *
+ * Return: ST_OK, also if the process does not have it, or ST_SYSTEM.
+ */
+enum status jail_forgo(unsigned int capability, struct failure *why);
+
+/**
  * jail_enter() - drop user, groups and capabilities, and allow few system calls
  * @jail: what is left
  * @why: filled in on failure

@@ -9,7 +9,7 @@
  * struct kernel - the system calls that reach a device
  * @control: ioctl(2): 0 or -1 with errno; @self goes first
  * @peek: copy from this process's own memory, where a fault is -1 with EFAULT instead of a signal
- * @inject: write(2) of one frame to a TAP: bytes or -1 with errno
+ * @inject: write(2) of one frame to a TAP, or of a message to a function: bytes or -1 with errno
  * @lock: flock(2), which does not wait: 0 or -1 with errno
  * @self: for whoever made it
  */

@@ -208,18 +208,38 @@ enum status memory_take_out(struct memory *memory, const struct vu_region *regio
 		      (unsigned long long)region->size, (unsigned long long)region->guest);
 }
 
-bool memory_translate(const struct memory *memory, uint64_t user, uint64_t size, uint64_t *host)
+/* The region that a piece of the front end's memory is in, and where in it; NULL: in none. */
+static const struct region *find(const struct memory *memory, uint64_t user, uint64_t size,
+				 uint64_t *into)
 {
 	for (unsigned int i = 0; i < memory->count; i++) {
 		const struct region *region = &memory->regions[i];
-		uint64_t into = user - region->user;
 
-		if (into < region->size && size <= region->size - into) {
-			*host = region->map.host + into;
-			return true;
-		}
+		*into = user - region->user;
+		if (*into < region->size && size <= region->size - *into)
+			return region;
 	}
-	return false;
+	return NULL;
+}
+
+bool memory_translate(const struct memory *memory, uint64_t user, uint64_t size, uint64_t *host)
+{
+	uint64_t into;
+	const struct region *region = find(memory, user, size, &into);
+
+	if (region)
+		*host = region->map.host + into;
+	return region;
+}
+
+bool memory_to_guest(const struct memory *memory, uint64_t user, uint64_t size, uint64_t *guest)
+{
+	uint64_t into;
+	const struct region *region = find(memory, user, size, &into);
+
+	if (region)
+		*guest = region->guest + into;
+	return region;
 }
 
 uint64_t memory_top(const struct memory *memory)

@@ -144,6 +144,17 @@ enum status memory_take_out(struct memory *memory, const struct vu_region *regio
 bool memory_translate(const struct memory *memory, uint64_t user, uint64_t size, uint64_t *host);
 
 /**
+ * memory_to_guest() - find which guest-physical address a piece of the front end's memory has
+ * @memory: the memory
+ * @user: address in the front end
+ * @size: bytes; all must be in one region
+ * @guest: receives the guest-physical address
+ *
+ * Return: false if it is in no region.
+ */
+bool memory_to_guest(const struct memory *memory, uint64_t user, uint64_t size, uint64_t *guest);
+
+/**
  * memory_top() - the first guest address above all regions
  * @memory: the memory
  */

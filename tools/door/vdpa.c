@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A virtio function of shunt_vfio: what the door does with /dev/shunt-vfio/BDF.
+ *
+ * DOC: Theory of Operation
+ *
+ * The function has the guest's rings, at the guest's own addresses, and nothing of them is looked
+ * at here but where they are (below). Features and configuration are the function's, as far as they
+ * need no control queue: that one is the front end's own business. Two features the front end does
+ * not see: ACCESS_PLATFORM, without which a function is not behind the IOMMU, and CTRL_VQ, by which
+ * the kernel tells a card how many pairs are enabled.
+ *
+ * A driver sets a device up and then says DRIVER_OK, at which it begins. A front end with STATUS
+ * says it here, too. For others it is when the first ring is to run; hardware need not take queues
+ * after that, so those that are described by then go with it, of a card those of the first pair.
+ *
+ * A function cannot stop a ring, but only be reset as a whole. So GET_VRING_BASE of one stops all.
+ * A ring that is merely disabled stays with it.
+ *
+ * It begins each ring at its start, and does not tell where it is. Where it got to can be seen in
+ * the ring: by the used index, or, in a packed ring, by descriptors that were used. One that has
+ * been used is not run, since the function would do again what it has done; its guest has to reset
+ * the device first, as it does when it boots. So it is after the VM was stopped, or this process
+ * killed. Of a packed ring it cannot be told where it is, but only that it is not at the start;
+ * what is answered to GET_VRING_BASE then is a place that is none to start at.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vdpa.h"
+
+#define BIT(n) (1ULL << (n))
+
+#define STATUS_READY \
+	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK)
+
+/* Index 0 and wrap counter 1, of what is available and of what is used. */
+#define PACKED_START 0x80008000u
+
+/* VIRTIO 1.2, 5.1.4.1. */
+#define MTU_MIN 68
+
+/* Bytes of a ring that are looked at at once. */
+#define LOOK 4096u
+
+static int control(const struct door *door, unsigned long request, void *argument)
+{
+	const struct door_vdpa *vdpa = door->self;
+
+	return door->kernel->control(door->kernel->self, vdpa->node, request, argument);
+}
+
+static bool is_packed(const struct door *door)
+{
+	return door->features >> VIRTIO_F_RING_PACKED & 1;
+}
+
+enum status door_vdpa_init(struct door_vdpa *vdpa, const struct kernel *kernel, struct failure *why)
+{
+	struct vhost_vdpa_iova_range range;
+	uint64_t features = 0;
+	uint32_t kind, queues;
+
+	if (kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_DEVICE_ID, &kind) ||
+	    kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_VQS_COUNT, &queues) ||
+	    kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_CONFIG_SIZE,
+			    &vdpa->config_size) ||
+	    kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_IOVA_RANGE, &range) ||
+	    kernel->control(kernel->self, vdpa->node, VHOST_GET_BACKEND_FEATURES, &features))
+		return failed(why, errno == ENOTTY ? ST_FEATURE : ST_SYSTEM,
+			      "the node does not answer as one of shunt_vfio: %s", strerror(errno));
+	if (kind != VIRTIO_ID_NET && kind != VIRTIO_ID_BLOCK)
+		return failed(why, ST_PCI_KIND,
+			      "a virtio device of type %u: cards (1) and disks (2) can be served",
+			      kind);
+	features &= BIT(VHOST_BACKEND_F_IOTLB_MSG_V2);
+	if (!features)
+		return failed(why, ST_FEATURE, "the node takes no IOTLB messages of version 2");
+	if (kernel->control(kernel->self, vdpa->node, VHOST_SET_BACKEND_FEATURES, &features))
+		return failed(why, ST_SYSTEM, "VHOST_SET_BACKEND_FEATURES: %s", strerror(errno));
+	/* A control queue is the odd one, behind the pairs. */
+	if (kind == VIRTIO_ID_NET)
+		queues &= ~1u;
+	if (!queues)
+		return failed(why, ST_PCI_KIND, "it has no queues");
+	vdpa->backend = kind == VIRTIO_ID_NET ? &door_vdpa_net_backend : &door_vdpa_blk_backend;
+	vdpa->ring_count = queues > DOOR_RINGS_MAX ? DOOR_RINGS_MAX : queues;
+	vdpa->first = range.first;
+	vdpa->last = range.last;
+	return ST_OK;
+}
+
+static enum status vdpa_begin(struct door *door, struct failure *why)
+{
+	struct door_vdpa *vdpa = door->self;
+
+	/* For as long as the node is open. */
+	if (!vdpa->owned && control(door, VHOST_SET_OWNER, NULL))
+		return failed(why, ST_SYSTEM, "VHOST_SET_OWNER: %s", strerror(errno));
+	vdpa->owned = true;
+	return ST_OK;
+}
+
+static enum status write_status(struct door *door, uint8_t value, struct failure *why)
+{
+	struct door_vdpa *vdpa = door->self;
+
+	if (control(door, VHOST_VDPA_SET_STATUS, &value))
+		return failed(why, ST_SYSTEM, "VHOST_VDPA_SET_STATUS: %#x: %s", value,
+			      strerror(errno));
+	vdpa->status = value;
+	return ST_OK;
+}
+
+static enum status reset(struct door *door, struct failure *why)
+{
+	struct door_vdpa *vdpa = door->self;
+	enum status status = vdpa->status ? write_status(door, 0, why) : ST_OK;
+
+	if (!status)
+		memset(vdpa->rings, 0, sizeof(vdpa->rings));
+	return status;
+}
+
+static enum status vdpa_let_go(struct door *door, struct failure *why)
+{
+	static const struct {
+		unsigned long request;
+		const char *what;
+	} unset[] = {
+		{ VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK" },
+		{ VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL" },
+		{ VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR" },
+	};
+	enum status status = reset(door, why);
+	int none = -1;
+
+	if (!status)
+		status = vdpa_unmap_all(door, why);
+	for (unsigned int i = 0; !status && i < 3 * door->ring_count; i++) {
+		struct vhost_vring_file file = { .fd = -1 };
+
+		status = door_control(door, i / 3, unset[i % 3].request, unset[i % 3].what, &file,
+				      why);
+	}
+	if (!status && control(door, VHOST_VDPA_SET_CONFIG_CALL, &none))
+		status = failed(why, ST_SYSTEM, "VHOST_VDPA_SET_CONFIG_CALL: %s", strerror(errno));
+	return status;
+}
+
+/* What the function is told; see the theory above for the two that no front end sees. */
+static uint64_t function_features(const struct door *door)
+{
+	uint64_t features = door->features & door->kernel_features;
+
+	features |= BIT(VIRTIO_F_ACCESS_PLATFORM);
+	if (door->backend == &door_vdpa_net_backend) {
+		features &= ~BIT(VIRTIO_NET_F_CTRL_VQ);
+		if (features & BIT(VIRTIO_NET_F_MQ))
+			features |= BIT(VIRTIO_NET_F_CTRL_VQ);
+	}
+	return features;
+}
+
+static enum status negotiate(struct door *door, struct failure *why)
+{
+	uint64_t features = function_features(door);
+	enum status status;
+	uint8_t now;
+
+	status = write_status(door, VIRTIO_CONFIG_S_ACKNOWLEDGE, why);
+	if (!status)
+		status = write_status(door, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER,
+				      why);
+	if (!status && control(door, VHOST_SET_FEATURES, &features))
+		status = failed(why, ST_SYSTEM, "VHOST_SET_FEATURES: %#llx: %s",
+				(unsigned long long)features, strerror(errno));
+	if (!status)
+		status = write_status(door, STATUS_READY, why);
+	if (!status && control(door, VHOST_VDPA_GET_STATUS, &now))
+		status = failed(why, ST_SYSTEM, "VHOST_VDPA_GET_STATUS: %s", strerror(errno));
+	if (!status && !(now & VIRTIO_CONFIG_S_FEATURES_OK))
+		status = failed(why, ST_PEER, "the function declines the features %#llx",
+				(unsigned long long)features);
+	return status;
+}
+
+/* Read a piece of the front end's memory: false if it is not there. */
+static bool look(const struct door *door, uint64_t user, void *to, size_t size)
+{
+	uint64_t host;
+
+	return memory_translate(&door->memory, user, size, &host) &&
+	       door->kernel->peek(door->kernel->self, (void *)(uintptr_t)host, to, size) ==
+		       (long)size;
+}
+
+/* Whether a descriptor of a packed ring was used, ever: see VIRTIO 1.2, 2.8.1. */
+static bool packed_was_used(const struct door *door, const struct door_ring *r, bool *was)
+{
+	uint8_t bytes[LOOK];
+	uint64_t size = 16ULL * r->num;
+
+	*was = false;
+	for (uint64_t at = 0; !*was && at < size; at += LOOK) {
+		size_t piece = size - at < LOOK ? size - at : LOOK;
+
+		if (!look(door, r->addr.desc_user_addr + at, bytes, piece))
+			return false;
+		/* The flags are the last word; in the first round USED is set by use alone. */
+		for (size_t i = 0; i < piece; i += 16)
+			*was |= bytes[i + 15] >> 7;
+	}
+	return true;
+}
+
+/* Where a ring is, by what is in it; false if that cannot be read. */
+static bool find_place(const struct door *door, unsigned int ring, uint32_t *place)
+{
+	const struct door_ring *r = &door->rings[ring];
+	uint16_t used;
+	bool was;
+
+	if (is_packed(door)) {
+		if (!packed_was_used(door, r, &was))
+			return false;
+		/* Its last descriptor, with wrap counters that it does not begin with. */
+		*place = was ? (r->num - 1) | (r->num - 1) << 16 : PACKED_START;
+		return true;
+	}
+	/* The index comes after the flags. */
+	if (!look(door, r->addr.used_user_addr + 2, &used, sizeof(used)))
+		return false;
+	*place = le16toh(used);
+	return true;
+}
+
+static enum status refuse(struct door *door, unsigned int ring, const char *what,
+			  struct failure *why)
+{
+	door->rings[ring].refused = true;
+	failed(why, ST_PEER, "ring %u: %s: it stays so until its guest resets the device", ring,
+	       what);
+	return ST_OK;
+}
+
+/* See that a ring can run in a function; it is refused if not. */
+static enum status check(struct door *door, unsigned int ring, struct failure *why)
+{
+	const struct door_ring *r = &door->rings[ring];
+	uint32_t place, start = is_packed(door) ? PACKED_START : 0;
+
+	if (!(door->features & BIT(VIRTIO_F_VERSION_1)))
+		return refuse(door, ring,
+			      "a legacy driver, without VIRTIO_F_VERSION_1, cannot have a function",
+			      why);
+	if (!find_place(door, ring, &place))
+		return failed(why, ST_PEER, "ring %u is not in one piece in the guest's memory",
+			      ring);
+	/* Of the second place of a packed ring not every front end tells. */
+	if (place != start || (r->base != start && r->base != (start & UINT16_MAX)))
+		return refuse(door, ring,
+			      "was used before, and a function can begin at the start only", why);
+	return ST_OK;
+}
+
+/* Where a ring is for the function. */
+static enum status locate(const struct door *door, unsigned int ring, struct vdpa_ring *at,
+			  struct failure *why)
+{
+	const struct door_ring *r = &door->rings[ring];
+
+	*at = (struct vdpa_ring){ .given = true, .num = r->num };
+	ring_part_sizes(door, r->num, &at->size[0], &at->size[1], &at->size[2]);
+	if (!memory_to_guest(&door->memory, r->addr.desc_user_addr, at->size[0], &at->at[0]) ||
+	    !memory_to_guest(&door->memory, r->addr.avail_user_addr, at->size[1], &at->at[1]) ||
+	    !memory_to_guest(&door->memory, r->addr.used_user_addr, at->size[2], &at->at[2]))
+		return failed(why, ST_PEER, "ring %u is not in one piece in the guest's memory",
+			      ring);
+	return ST_OK;
+}
+
+static enum status push_fds(struct door *door, unsigned int ring, struct failure *why)
+{
+	const struct door_ring *r = &door->rings[ring];
+	struct vhost_vring_file err = { .fd = r->err }, call = { .fd = r->call },
+				kick = { .fd = r->kick };
+	enum status status;
+
+	status = door_control(door, ring, VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", &err, why);
+	if (!status)
+		status = door_control(door, ring, VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL",
+				      &call, why);
+	if (!status)
+		status = door_control(door, ring, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK",
+				      &kick, why);
+	return status;
+}
+
+/* Let the function have a ring that check() did not refuse. */
+static enum status give(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_vdpa *vdpa = door->self;
+	const struct door_ring *r = &door->rings[ring];
+	struct vhost_vring_state num = { .num = r->num }, base = { .num = r->base },
+				 enable = { .num = 1 };
+	struct vhost_vring_addr addr = { 0 };
+	enum status status;
+	struct vdpa_ring at;
+
+	status = locate(door, ring, &at, why);
+	if (status)
+		return status;
+	addr.desc_user_addr = at.at[0];
+	addr.avail_user_addr = at.at[1];
+	addr.used_user_addr = at.at[2];
+	status = door_control(door, ring, VHOST_SET_VRING_NUM, "VHOST_SET_VRING_NUM", &num, why);
+	if (!status)
+		status = door_control(door, ring, VHOST_SET_VRING_BASE, "VHOST_SET_VRING_BASE",
+				      &base, why);
+	if (!status)
+		status = door_control(door, ring, VHOST_SET_VRING_ADDR, "VHOST_SET_VRING_ADDR",
+				      &addr, why);
+	if (!status)
+		status = push_fds(door, ring, why);
+	if (!status)
+		status = door_control(door, ring, VHOST_VDPA_SET_VRING_ENABLE,
+				      "VHOST_VDPA_SET_VRING_ENABLE", &enable, why);
+	if (!status)
+		vdpa->rings[ring] = at;
+	return status;
+}
+
+static bool tells_status(const struct door *door)
+{
+	return door->protocol >> VU_P_STATUS & 1;
+}
+
+/* Let the function have what is described of the rings that begin together with this one. */
+static enum status give_others(struct door *door, unsigned int ring, struct failure *why)
+{
+	unsigned int count = door->backend == &door_vdpa_net_backend ? 2 : door->ring_count;
+	enum status status = ST_OK;
+
+	for (unsigned int i = 0; !status && i < count; i++) {
+		if (i == ring || door->rings[i].running || !ring_is_set_up(door, i))
+			continue;
+		status = check(door, i, why);
+		if (status || door->rings[i].refused)
+			continue;
+		status = give(door, i, why);
+		door->rings[i].running = !status;
+		door->rings[i].ran = !status;
+	}
+	return status;
+}
+
+/* DRIVER_OK, when it is time. */
+static enum status go(struct door *door, struct failure *why)
+{
+	struct door_vdpa *vdpa = door->self;
+	const uint64_t once = 1;
+	enum status status;
+
+	if (vdpa->status != STATUS_READY)
+		return ST_OK;
+	if (tells_status(door) && !(door->status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return ST_OK;
+	status = write_status(door, STATUS_READY | VIRTIO_CONFIG_S_DRIVER_OK, why);
+	/* The front end may have missed what changed before; the eventfd has room. */
+	if (!status && door->event >= 0 && write(door->event, &once, sizeof(once)) < 0)
+		status = failed(why, ST_SYSTEM, "eventfd: %s", strerror(errno));
+	return status;
+}
+
+static enum status vdpa_start(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_vdpa *vdpa = door->self;
+	enum status status;
+
+	status = check(door, ring, why);
+	if (status || door->rings[ring].refused)
+		return status;
+	if (!vdpa->status)
+		status = negotiate(door, why);
+	if (!status)
+		status = give(door, ring, why);
+	if (!status && vdpa->status == STATUS_READY && !tells_status(door))
+		status = give_others(door, ring, why);
+	return status ? status : go(door, why);
+}
+
+static enum status vdpa_stop(struct door *door, unsigned int ring, struct failure *why)
+{
+	enum status status = reset(door, why);
+
+	if (status)
+		return status;
+	for (unsigned int i = 0; i < door->ring_count; i++) {
+		struct door_ring *r = &door->rings[i];
+
+		if (!r->running)
+			continue;
+		r->running = false;
+		/* It begins again only when it is kicked off again. */
+		if (i != ring)
+			r->started = false;
+		/* Memory that is not there any more does not say that it was not used. */
+		if (!find_place(door, i, &r->left))
+			r->left = is_packed(door) ? (r->num - 1) | (r->num - 1) << 16 : 1;
+		r->base = r->left;
+	}
+	return ST_OK;
+}
+
+static enum status vdpa_enable(struct door *door, unsigned int ring, struct failure *why)
+{
+	struct door_vdpa *vdpa = door->self;
+	struct vhost_vring_state enable = { .num = ring_is_enabled(door, ring) };
+	enum status status;
+
+	if (vdpa->rings[ring].disabled == !enable.num)
+		return ST_OK;
+	status = door_control(door, ring, VHOST_VDPA_SET_VRING_ENABLE,
+			      "VHOST_VDPA_SET_VRING_ENABLE", &enable, why);
+	if (!status)
+		vdpa->rings[ring].disabled = !ring_is_enabled(door, ring);
+	return status;
+}
+
+static const struct device function = {
+	.begin = vdpa_begin,
+	.let_go = vdpa_let_go,
+	.set_memory = vdpa_set_memory,
+	.start = vdpa_start,
+	.stop = vdpa_stop,
+	.enable = vdpa_enable,
+	.set_status = go,
+};
+
+/* All that it has is the function's. */
+static uint64_t vdpa_offer(struct door *door)
+{
+	(void)door;
+	return 0;
+}
+
+/* Both or none: a driver refuses a device that has many pairs without a control queue. */
+static uint64_t net_offer(struct door *door)
+{
+	const uint64_t both = BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ);
+	uint64_t features = 0;
+
+	/* Who is not told the address by the configuration is not told that there is one. */
+	if (!(door->withheld >> VU_P_CONFIG & 1))
+		features |= door->kernel_features & BIT(VIRTIO_NET_F_MAC);
+	if ((door->kernel_features & both) == both && door->ring_count > 2)
+		features |= both;
+	return features;
+}
+
+/* The function is told when it begins. */
+static enum status vdpa_set_features(struct door *door, struct failure *why)
+{
+	(void)door;
+	(void)why;
+	return ST_OK;
+}
+
+static enum status vdpa_config(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,
+			       struct failure *why)
+{
+	const struct door_vdpa *vdpa = door->self;
+	union {
+		struct vhost_vdpa_config head;
+		uint8_t bytes[sizeof(struct vhost_vdpa_config) + VU_CONFIG_MAX];
+	} config = { .head = { .off = offset, .len = size } };
+
+	/* Fields that a newer front end knows and the function does not are 0. */
+	memset(bytes, 0, size);
+	if (!size || offset >= vdpa->config_size)
+		return ST_OK;
+	if (size > vdpa->config_size - offset)
+		config.head.len = vdpa->config_size - offset;
+	if (control(door, VHOST_VDPA_GET_CONFIG, &config))
+		return failed(why, ST_SYSTEM, "VHOST_VDPA_GET_CONFIG: %s", strerror(errno));
+	memcpy(bytes, config.head.buf, config.head.len);
+	return ST_OK;
+}
+
+enum status door_vdpa_mac(const struct door *door, struct failure *why)
+{
+	if (door->offered & BIT(VIRTIO_NET_F_MAC))
+		return ST_OK;
+	return failed(why, ST_FEATURE, "the function tells no MAC address");
+}
+
+static enum status net_set_mtu(struct door *door, uint64_t mtu, struct failure *why)
+{
+	uint16_t most;
+	enum status status = vdpa_config(door, offsetof(struct virtio_net_config, mtu),
+					 sizeof(most), (uint8_t *)&most, why);
+
+	if (status || (mtu >= MTU_MIN && mtu <= le16toh(most)))
+		return status;
+	return failed(why, ST_MTU, "an MTU of %llu, where that of the function is %u",
+		      (unsigned long long)mtu, le16toh(most));
+}
+
+static enum status blk_watch(struct door *door, struct failure *why)
+{
+	int event = door->event;
+
+	if (control(door, VHOST_VDPA_SET_CONFIG_CALL, &event))
+		return failed(why, ST_SYSTEM, "VHOST_VDPA_SET_CONFIG_CALL: %s", strerror(errno));
+	return ST_OK;
+}
+
+/* What front ends can have of the rings' features, as door_net_backend has it. */
+#define RING_FEATURES                                                      \
+	(BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
+	 BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER))
+
+/* Not LOG_SHMFD: nobody logs what a function writes. So QEMU refuses to migrate the guest. */
+#define PROTOCOL                                                                          \
+	(BIT(VU_P_MQ) | BIT(VU_P_REPLY_ACK) | BIT(VU_P_CONFIG) | BIT(VU_P_RESET_DEVICE) | \
+	 BIT(VU_P_CONFIGURE_MEM_SLOTS) | BIT(VU_P_STATUS))
+
+const struct backend door_vdpa_net_backend = {
+	.name = "vdpa-net",
+	.device = &function,
+	.protocol = PROTOCOL | BIT(VU_P_NET_MTU),
+	/* For MAC, MQ and CTRL_VQ see net_offer(). */
+	.kernel_mask = RING_FEATURES | BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
+		       BIT(VIRTIO_NET_F_MTU) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
+		       BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) |
+		       BIT(VIRTIO_NET_F_GUEST_UFO) | BIT(VIRTIO_NET_F_HOST_TSO4) |
+		       BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) |
+		       BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
+		       BIT(VIRTIO_NET_F_STATUS),
+	.offer = net_offer,
+	.set_features = vdpa_set_features,
+	.config = vdpa_config,
+	.set_mtu = net_set_mtu,
+};
+
+const struct backend door_vdpa_blk_backend = {
+	.name = "vdpa-blk",
+	.device = &function,
+	.protocol = PROTOCOL | BIT(VU_P_BACKEND_REQ),
+	/* Not CONFIG_WCE: see door_blk_backend. */
+	.kernel_mask = RING_FEATURES | BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
+		       BIT(VIRTIO_BLK_F_GEOMETRY) | BIT(VIRTIO_BLK_F_RO) |
+		       BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
+		       BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_MQ) |
+		       BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) |
+		       BIT(VIRTIO_BLK_F_SECURE_ERASE),
+	.offer = vdpa_offer,
+	.set_features = vdpa_set_features,
+	.config = vdpa_config,
+	.watch = blk_watch,
+};
