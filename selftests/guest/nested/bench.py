@@ -81,10 +81,14 @@ class Bench:
         return make_nic('nic0', self.peer, tap, QUEUES, bridge=BRIDGE, number=1,
                         rings=self.rings)
 
+    def guest_args(self):
+        """What QEMU is given for the guest beside its card."""
+        return ()
+
     def settle(self, guest):
         """Give a guest that has just booted its network and its server."""
         guest.set_address(f'{GUEST}/{PREFIX}')
-        guest.run(f'wire queues eth0 {QUEUES}')
+        guest.run(f'wire queues eth0 {guest.nics[0].queues}')
         guest.line.start(f'exec wire serve {PORT}').wait_output('ready')
 
     def guest(self, by_tool=False):
@@ -103,7 +107,7 @@ class Bench:
         before its kernel has said anything or begun with the card.
         """
         self.drop()
-        guest = Guest([nic], by_tool=by_tool)
+        guest = Guest([nic], by_tool=by_tool, qemu_args=self.guest_args())
         try:
             self._await_boot(guest)
             self.settle(guest)
