@@ -278,36 +278,41 @@ static noinline int translate(struct shunt_vq *vq, u32 index, struct iovec *iov,
 	const struct ring_req *raw = &vq->batch.req[index];
 	const struct ring_seg *seg = &vq->batch.seg[raw->seg];
 	struct shunt_req *req = &vq->req[index];
+	size_t out_len = 0, in_len = 0;
 	u32 i, used = 0;
 
 	req->iov = iov;
 	req->out = 0;
-	req->out_len = 0;
-	req->in_len = 0;
 	for (i = 0; i < raw->out + raw->in; i++, seg++) {
 		bool in = i >= raw->out;
-		int nr = shunt_mem_translate(vq, seg->addr, seg->len,
-					     in ? VHOST_ACCESS_WO :
-						  VHOST_ACCESS_RO,
-					     iov + used, room - used);
+		u32 access = in ? VHOST_ACCESS_WO : VHOST_ACCESS_RO;
+		int nr = 1;
 
+		if (unlikely(used == room ||
+			     !shunt_mem_hit(&vq->hit, seg->addr, seg->len,
+					    access, iov + used)))
+			nr = shunt_mem_translate(vq, seg->addr, seg->len,
+						 access, iov + used,
+						 room - used);
 		if (unlikely(nr < 0))
 			return nr;
 		used += nr;
 		if (in) {
-			req->in_len += seg->len;
+			in_len += seg->len;
 		} else {
-			req->out_len += seg->len;
+			out_len += seg->len;
 			req->out = used;
 		}
 	}
 	req->in = used - req->out;
+	req->out_len = out_len;
+	req->in_len = in_len;
 	return used;
 }
 
 /*
- * The scatter list of the usual request, at @iov: one segment within @hit, the range
- * that was found last. Return: whether it is that; if not, translate() is for it.
+ * The scatter list of the usual request, at @iov: one segment, found by shunt_mem_hit().
+ * Return: whether it is that; if not, translate() is for it.
  */
 static __always_inline bool translate_usual(const struct shunt_range *hit,
 					    const struct ring_req *raw,
@@ -315,23 +320,18 @@ static __always_inline bool translate_usual(const struct shunt_range *hit,
 					    struct shunt_req *req,
 					    struct iovec *iov)
 {
-	const u64 off = seg->addr - hit->start;
-	const u64 span = hit->last - hit->start;
-	const u32 len = seg->len;
 	const bool in = raw->in;
 
-	/* An address below the range is beyond it here, and so is an empty one's end. */
-	if (unlikely(raw->out + raw->in != 1 || off > span ||
-		     (u64)len - 1 > span - off ||
-		     !(hit->perm & (in ? VHOST_ACCESS_WO : VHOST_ACCESS_RO))))
+	if (unlikely(raw->out + raw->in != 1 ||
+		     !shunt_mem_hit(hit, seg->addr, seg->len,
+				    in ? VHOST_ACCESS_WO : VHOST_ACCESS_RO,
+				    iov)))
 		return false;
-	iov->iov_base = u64_to_user_ptr(hit->addr + off);
-	iov->iov_len = len;
 	req->iov = iov;
 	req->out = !in;
 	req->in = in;
-	req->out_len = in ? 0 : len;
-	req->in_len = in ? len : 0;
+	req->out_len = in ? 0 : seg->len;
+	req->in_len = in ? seg->len : 0;
 	return true;
 }
 

@@ -503,6 +503,37 @@ static inline int shunt_mem_write16(const struct iovec *iov, u32 nr, size_t off,
 	return shunt_mem_write(iov, nr, off, &val, sizeof(val));
 }
 
+/**
+ * shunt_mem_hit() - find guest memory in the range that was found last
+ * @hit: that range, &shunt_vq.hit
+ * @addr: first byte, guest-physical or IOVA, any value
+ * @len: number of bytes, any value
+ * @access: VHOST_ACCESS_RO to read from it or VHOST_ACCESS_WO to write to it
+ * @iov: filled in
+ *
+ * Nearly all of a guest's memory is one range. Here, since a call of
+ * shunt_mem_translate() costs more than the look.
+ *
+ * Context: as shunt_mem_translate().
+ * Return: whether all of it is there; if not, and for no bytes at all,
+ * shunt_mem_translate() knows more.
+ */
+static __always_inline bool shunt_mem_hit(const struct shunt_range *hit,
+					  u64 addr, u32 len, u32 access,
+					  struct iovec *iov)
+{
+	const u64 off = addr - hit->start;
+	const u64 span = hit->last - hit->start;
+
+	/* An address below the range is beyond it here, and so is an empty one's end. */
+	if (unlikely(off > span || (u64)len - 1 > span - off ||
+		     !(hit->perm & access)))
+		return false;
+	iov->iov_base = u64_to_user_ptr(hit->addr + off);
+	iov->iov_len = len;
+	return true;
+}
+
 /* Remember the range that was found last. Context: @vq->mutex held. */
 static inline void shunt_vq_hit(struct shunt_vq *vq,
 				const struct vhost_iotlb_map *map)
