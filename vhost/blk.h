@@ -35,7 +35,7 @@
 #define BLK_ZEROES_SECTORS (1u << 17)
 /* Scatter list entries that a request has room for by itself. */
 #define BLK_IOV 8
-/* Pages of a piece that it has room for, files. */
+/* Pages of a piece that it has room for by itself. */
 #define BLK_BVEC 8
 /* Threads for what blocks. */
 #define BLK_HELPERS 4
@@ -110,13 +110,14 @@ struct shunt_disk {
  * @deferred: what a helper is to do
  * @piece: bytes of the piece under way
  * @bounce: it is moved through pages of ours
- * @bio: of the piece, block devices
+ * @bio: of the piece, block devices: @own_bio, or one that was allocated
+ * @own_bio: for a piece whose pages are few
  * @iocb: of the piece, files
  * @bvec: pages of the piece, files
  * @nr_bvec: how many
- * @few_bvec: room for few
  * @range: what to erase
  * @nr_range: how many
+ * @few_bvec: room for few pages
  */
 struct shunt_blk_req {
 	struct llist_node ended;
@@ -142,12 +143,14 @@ struct shunt_blk_req {
 	size_t piece;
 	bool bounce;
 	union {
-		struct bio *bio;
+		struct {
+			struct bio *bio;
+			struct bio own_bio;
+		};
 		struct {
 			struct kiocb iocb;
 			struct bio_vec *bvec;
 			u32 nr_bvec;
-			struct bio_vec few_bvec[BLK_BVEC];
 		};
 		struct {
 			struct virtio_blk_discard_write_zeroes
@@ -155,6 +158,7 @@ struct shunt_blk_req {
 			u32 nr_range;
 		};
 	};
+	struct bio_vec few_bvec[BLK_BVEC];
 	struct iovec few[BLK_IOV];
 };
 

@@ -29,6 +29,34 @@ static void bio_ended(struct bio *bio)
 	shunt_blk_end(req);
 }
 
+/*
+ * Have a bio with room for @nr pages: the request's own, if that is enough, which costs no
+ * allocation. Nobody has it any more when it has ended: bio_endio() does nothing behind
+ * bi_end_io.
+ */
+static void get_bio(struct shunt_blk_req *req, u32 nr, blk_opf_t opf)
+{
+	struct block_device *bdev = req->disk->bdev;
+
+	if (nr <= ARRAY_SIZE(req->few_bvec)) {
+		req->bio = &req->own_bio;
+		bio_init(req->bio, bdev, req->few_bvec,
+			 ARRAY_SIZE(req->few_bvec), opf);
+	} else {
+		req->bio = bio_alloc(bdev, nr, opf, GFP_KERNEL);
+	}
+	req->bio->bi_private = req;
+	req->bio->bi_end_io = bio_ended;
+}
+
+static void put_bio(struct shunt_blk_req *req)
+{
+	if (req->bio == &req->own_bio)
+		bio_uninit(req->bio);
+	else
+		bio_put(req->bio);
+}
+
 /* Give back pages of ours; of a read, after copying them to the guest. */
 static void finish_bounce(struct shunt_blk_req *req)
 {
@@ -52,7 +80,7 @@ static void finish_rw(struct shunt_blk_req *req)
 		finish_bounce(req);
 	else
 		bio_release_pages(req->bio, !req->write);
-	bio_put(req->bio);
+	put_bio(req);
 	if (req->write)
 		shunt_disk_changed(req->disk, req->pos, req->piece);
 	iov_iter_advance(&req->iter, req->piece);
@@ -100,10 +128,8 @@ static void bio_rw(struct shunt_blk_req *req)
 	nr = req->bounce ? DIV_ROUND_UP(iov_iter_count(&iter), PAGE_SIZE) :
 			   iov_iter_npages(&iter, BLK_PIECE_PAGES);
 
-	req->bio = bio_alloc(bdev, nr, opf, GFP_KERNEL);
+	get_bio(req, nr, opf);
 	req->bio->bi_iter.bi_sector = req->pos >> SECTOR_SHIFT;
-	req->bio->bi_private = req;
-	req->bio->bi_end_io = bio_ended;
 	req->finish = finish_rw;
 	req->err = req->bounce ? fill_bounce(req, &iter, nr) :
 				 bio_iov_iter_get_pages(req->bio, &iter);
@@ -115,19 +141,11 @@ static void bio_rw(struct shunt_blk_req *req)
 	submit_bio(req->bio);
 }
 
-static void finish_flush(struct shunt_blk_req *req)
-{
-	bio_put(req->bio);
-}
-
 /* shunt_disk_ops.flush */
 static void bio_flush(struct shunt_blk_req *req)
 {
-	req->bio = bio_alloc(req->disk->bdev, 0, REQ_OP_WRITE | REQ_PREFLUSH,
-			     GFP_KERNEL);
-	req->bio->bi_private = req;
-	req->bio->bi_end_io = bio_ended;
-	req->finish = finish_flush;
+	get_bio(req, 0, REQ_OP_WRITE | REQ_PREFLUSH);
+	req->finish = put_bio;
 	submit_bio(req->bio);
 }
 
