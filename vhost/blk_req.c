@@ -259,6 +259,46 @@ static void start_get_id(struct shunt_blk_req *req)
 		 copy_to_iter(serial, len, &req->iter) == len ? 0 : -EFAULT);
 }
 
+/* Two reads of single words: what a copy of 16 bytes checks costs more than the copy. */
+static int read_header(const struct shunt_req *from,
+		       struct virtio_blk_outhdr *hdr)
+{
+	const struct virtio_blk_outhdr __user *at = from->iov->iov_base;
+
+	if (unlikely(!from->out || from->iov->iov_len < sizeof(*hdr)))
+		return shunt_mem_read(from->iov, from->out, 0, hdr,
+				      sizeof(*hdr));
+	return get_user(hdr->type, &at->type) ||
+			       get_user(hdr->sector, &at->sector) ?
+		       -EFAULT :
+		       0;
+}
+
+/* What a write finds behind the header; in nearly all requests it is one entry. */
+static void take_out(struct shunt_blk_req *req, size_t len)
+{
+	const struct iovec *last = &req->iov[req->out - 1];
+	const size_t data = len - sizeof(struct virtio_blk_outhdr);
+
+	if (likely(last->iov_len >= data))
+		return iov_iter_ubuf(&req->iter, WRITE,
+				     last->iov_base + last->iov_len - data,
+				     data);
+	iov_iter_init(&req->iter, WRITE, req->iov, req->out, len);
+	iov_iter_advance(&req->iter, sizeof(struct virtio_blk_outhdr));
+}
+
+/* Where a read goes, in front of the status; in nearly all requests it is one entry. */
+static void take_in(struct shunt_blk_req *req, size_t len)
+{
+	const struct iovec *first = &req->iov[req->out];
+	const size_t data = len - 1;
+
+	if (likely(first->iov_len >= data))
+		return iov_iter_ubuf(&req->iter, READ, first->iov_base, data);
+	iov_iter_init(&req->iter, READ, first, req->in, data);
+}
+
 /*
  * Begin with request @i of the batch. Return: 0; or a negative error number, which breaks
  * the queue: nothing was begun.
@@ -273,7 +313,7 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 	u32 nr;
 	int err;
 
-	err = shunt_mem_read(from->iov, from->out, 0, &hdr, sizeof(hdr));
+	err = read_header(from, &hdr);
 	if (err)
 		return err;
 	req = list_first_entry(&bvq->free, struct shunt_blk_req, link);
@@ -296,16 +336,12 @@ static int start(struct shunt_blk_vq *bvq, u32 i)
 	req->write = req->type != VIRTIO_BLK_T_IN &&
 		     req->type != VIRTIO_BLK_T_GET_ID;
 	req->durable = req->write && !write_back(&bvq->vq);
-	if (err) {
+	if (err)
 		iov_iter_init(&req->iter, READ, req->iov, 0, 0);
-	} else if (req->write) {
-		iov_iter_init(&req->iter, WRITE, req->iov, req->out,
-			      from->out_len);
-		iov_iter_advance(&req->iter, sizeof(hdr));
-	} else {
-		iov_iter_init(&req->iter, READ, req->iov + req->out, req->in,
-			      from->in_len - 1);
-	}
+	else if (req->write)
+		take_out(req, from->out_len);
+	else
+		take_in(req, from->in_len);
 	req->data = iov_iter_count(&req->iter);
 	/* Each entry has a page held, however little of it is meant. */
 	nr = req->write ? req->out : req->in;
