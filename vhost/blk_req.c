@@ -8,8 +8,10 @@
  * disk execute it (blk_bio.c, blk_file.c). It does not wait: whatever has served a
  * request, or a piece of it, says so by shunt_blk_end(), from any context, which
  * wakes the worker. The next pass then serves the next piece, or writes the status
- * and returns the request to the driver (VIRTIO 1.2, 5.2.6). So guest memory is
- * touched by the worker alone, but for the data, which disks are given directly.
+ * and returns the request to the driver (VIRTIO 1.2, 5.2.6). What ends in the worker
+ * itself, as with disks that are done when they were asked, needs no waking: the pass
+ * looks at it before it ends. So guest memory is touched by the worker alone, but for
+ * the data, which disks are given directly.
  *
  * Layout: the header is the first 16 readable bytes and the status the last writable
  * one, however the driver cut the request into descriptors. A request without room for
@@ -77,6 +79,11 @@ void shunt_blk_end(struct shunt_blk_req *req)
 {
 	struct shunt_blk_vq *bvq = req->bvq;
 
+	/* Within a pass, which looks before it ends. */
+	if (current == bvq->vq.task && in_task()) {
+		llist_add(&req->ended, &bvq->ended);
+		return;
+	}
 	/* Behind the next line the request, and soon the worker, may be gone. */
 	rcu_read_lock();
 	llist_add(&req->ended, &bvq->ended);
@@ -411,6 +418,8 @@ static int look_at_ended(struct shunt_blk_vq *bvq, bool drop)
 	int err = 0, push = 0;
 	u32 n = 0;
 
+	if (!list)
+		return 0;
 	llist_for_each_entry_safe(req, next, list, ended) {
 		if (req->finish)
 			req->finish(req);
@@ -443,15 +452,19 @@ void shunt_blk_drop(struct shunt_vq *vq)
 struct pass {
 	u32 requests;
 	bool over; /* it has taken enough */
-	bool full; /* too much is in flight */
 };
+
+/* Whether as much is in flight as may be. */
+static bool full(const struct shunt_blk_vq *bvq)
+{
+	return bvq->vq.in_flight == BLK_DEPTH || bvq->bytes >= BLK_BYTES;
+}
 
 /* Begin with the requests of a batch; put back those for which there is no room. */
 static int start_batch(struct shunt_blk_vq *bvq, struct pass *pass, u32 n)
 {
-	u32 i;
-
 	int err = 0;
+	u32 i;
 
 	for (i = 0; i < n && bvq->bytes < BLK_BYTES && !err; i++)
 		err = start(bvq, i);
@@ -461,27 +474,32 @@ static int start_batch(struct shunt_blk_vq *bvq, struct pass *pass, u32 n)
 	return err;
 }
 
-/* Take requests until there are none. Return: 0 or an error for run() to return. */
+/*
+ * Take requests until there are none or it is full. Return: 0 or an error for run() to
+ * return. Whatever ended meanwhile is still to be looked at.
+ */
 static int take(struct shunt_blk_vq *bvq, struct pass *pass)
 {
 	struct blk_plug plug;
-	int n = 1, err = 0;
+	int err = 0;
 
 	blk_start_plug(&plug);
-	while (n > 0 && !err && !pass->over) {
+	/* A look costs less than a fetch that finds nothing. */
+	while (!err && !pass->over && !full(bvq) &&
+	       shunt_vq_pending(&bvq->vq)) {
 		const u32 room = BLK_DEPTH - bvq->vq.in_flight;
+		int n = shunt_vq_fetch(&bvq->vq, min_t(u32, room, SHUNT_BATCH));
 
-		pass->full = !room || bvq->bytes >= BLK_BYTES;
-		if (pass->full)
+		if (n <= 0) {
+			err = n;
 			break;
-		n = shunt_vq_fetch(&bvq->vq, min_t(u32, room, SHUNT_BATCH));
-		if (n > 0)
-			err = start_batch(bvq, pass, n);
+		}
+		err = start_batch(bvq, pass, n);
 		if (!err)
 			err = look_at_ended(bvq, false);
 	}
 	blk_finish_plug(&plug);
-	return err ? err : min(n, 0);
+	return err;
 }
 
 static bool has_more(void *arg)
@@ -489,6 +507,35 @@ static bool has_more(void *arg)
 	struct shunt_blk_vq *bvq = arg;
 
 	return !llist_empty(&bvq->ended) || shunt_vq_pending(&bvq->vq);
+}
+
+/* The pass of shunt_blk_run(), but for what ended in it and was not looked at. */
+static int run(struct shunt_blk_vq *bvq, struct pass *pass)
+{
+	struct shunt_vq *vq = &bvq->vq;
+	int err = look_at_ended(bvq, false);
+
+	if (err || READ_ONCE(vq->paused))
+		return err;
+	err = shunt_vq_suppress(vq);
+	while (!err) {
+		err = take(bvq, pass);
+		/* Many devices have ended by now what they were just given. */
+		if (!err)
+			err = look_at_ended(bvq, false);
+		/* What ends wakes us: that is when there is room again. */
+		if (err || pass->over || full(bvq))
+			return err;
+		/* A guest may have us look in vain: that counts as well. */
+		pass->over = ++pass->requests >= SHUNT_PASS_PACKETS;
+		if (shunt_worker_busy_poll(vq, has_more, bvq))
+			continue;
+		err = shunt_vq_arm(vq);
+		if (err <= 0)
+			return err;
+		err = shunt_vq_suppress(vq);
+	}
+	return err;
 }
 
 /**
@@ -501,29 +548,10 @@ int shunt_blk_run(struct shunt_vq *vq)
 {
 	struct shunt_blk_vq *bvq = to_blk_vq(vq);
 	struct pass pass = {};
-	int err;
+	const int err = run(bvq, &pass);
 
-	err = look_at_ended(bvq, false);
-	if (err || READ_ONCE(vq->paused))
-		return err;
-	err = shunt_vq_suppress(vq);
-	while (!err) {
-		err = take(bvq, &pass);
-		/* What ends wakes us: that is when there is room again. */
-		if (err || pass.full)
-			return err;
-		if (pass.over)
-			break;
-		/* A guest may have us look in vain: that counts as well. */
-		pass.over = ++pass.requests >= SHUNT_PASS_PACKETS;
-		if (shunt_worker_busy_poll(vq, has_more, bvq))
-			continue;
-		err = shunt_vq_arm(vq);
-		if (err <= 0)
-			return err;
-		err = shunt_vq_suppress(vq);
-	}
-	if (!err)
+	/* Who ended something in this pass did not wake us (shunt_blk_end()). */
+	if (pass.over || !llist_empty(&bvq->ended))
 		shunt_worker_wake(vq);
 	return err;
 }
