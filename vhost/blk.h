@@ -171,6 +171,9 @@ struct shunt_blk_req {
  * @ended: requests, or pieces of them, that have been served and that the worker is to
  *	look at; anybody adds
  * @bytes: in flight
+ * @in_pass: the worker is in shunt_blk_run(); for the worker alone, which may end requests
+ *	elsewhere, too: whatever it waits for may have the block layer run a queue of the
+ *	device's
  */
 struct shunt_blk_vq {
 	struct shunt_vq vq;
@@ -178,6 +181,7 @@ struct shunt_blk_vq {
 	struct list_head free;
 	struct llist_head ended;
 	u32 bytes;
+	bool in_pass;
 };
 
 /**

@@ -79,8 +79,8 @@ void shunt_blk_end(struct shunt_blk_req *req)
 {
 	struct shunt_blk_vq *bvq = req->bvq;
 
-	/* Within a pass, which looks before it ends. */
-	if (current == bvq->vq.task && in_task()) {
+	/* Within a pass of the worker, who looks before it ends. */
+	if (current == bvq->vq.task && in_task() && bvq->in_pass) {
 		llist_add(&req->ended, &bvq->ended);
 		return;
 	}
@@ -548,8 +548,11 @@ int shunt_blk_run(struct shunt_vq *vq)
 {
 	struct shunt_blk_vq *bvq = to_blk_vq(vq);
 	struct pass pass = {};
-	const int err = run(bvq, &pass);
+	int err;
 
+	bvq->in_pass = true;
+	err = run(bvq, &pass);
+	bvq->in_pass = false;
 	/* Who ended something in this pass did not wake us (shunt_blk_end()). */
 	if (pass.over || !llist_empty(&bvq->ended))
 		shunt_worker_wake(vq);
