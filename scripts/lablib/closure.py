@@ -20,7 +20,7 @@ _PROGRAMS = ["bash", "ip", "tc", "bridge", "ethtool", "ping", "perf", "sysctl"]
 # Modules that are there for modprobe; those that a kernel has not got are left out.
 _MODULES = ["vhost_net", "tun", "tap", "macvtap", "macvlan", "bridge", "veth", "8021q", "dummy",
             "pktgen", "af_packet", "ext4", "crc32c_generic", "kvm_amd", "kvm_intel", "nbd",
-            "null_blk", "sch_ingress"]
+            "null_blk", "sch_ingress", "virtio_pci_modern_dev", "irqbypass"]
 # Parts of the tree that no run needs.
 _SKIPPED = {".git", "__pycache__", "build/lab", "build/check", "build/lint", "build/guest",
             "bench-report"}

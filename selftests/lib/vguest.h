@@ -208,14 +208,14 @@ uint32_t vg_ring_first(const struct vg_ring *r);
 uint32_t vg_ring_at(const struct vg_ring *r);
 /* Bytes of the device area, which is at used_gpa. */
 uint64_t vg_ring_used_bytes(const struct vg_ring *r);
-/*
- * Offer a chain: @nout readable segments, then @nin writable ones. @indirect
- * puts it into an indirect table. Returns false when the ring has no room.
- */
+/* Offer a chain: @nout readable segments, then @nin writable ones; @indirect puts it into an
+ * indirect table. Returns false when the ring has no room. */
 bool vg_ring_add(struct vg_ring *r, const struct vg_seg *seg, unsigned int nout, unsigned int nin,
 		 bool indirect, void *cookie);
 /* Kick unless the device asked not to be. */
 void vg_ring_kick(struct vg_ring *r);
+/* Whether it would kick now; who asks has to, then. */
+bool vg_ring_wants_kick(struct vg_ring *r);
 /* Kick whatever the device asked for. */
 void vg_ring_kick_always(struct vg_ring *r);
 /* Take one used chain: its cookie and the bytes written. False when there is none. */

@@ -246,7 +246,7 @@ void vg_ring_kick_always(struct vg_ring *r)
 	r->kicks++;
 }
 
-void vg_ring_kick(struct vg_ring *r)
+bool vg_ring_wants_kick(struct vg_ring *r)
 {
 	bool want = false;
 
@@ -259,10 +259,15 @@ void vg_ring_kick(struct vg_ring *r)
 		want = vg_packed_want_kick(r);
 		break;
 	}
-	if (want)
-		vg_ring_kick_always(r);
 	r->kicked_idx = r->avail_idx;
 	r->at_kick = r->at_avail;
+	return want;
+}
+
+void vg_ring_kick(struct vg_ring *r)
+{
+	if (vg_ring_wants_kick(r))
+		vg_ring_kick_always(r);
 }
 
 uint16_t vg_used_idx(const struct vg_ring *r)
