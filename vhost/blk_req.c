@@ -270,11 +270,13 @@ static void start_get_id(struct shunt_blk_req *req)
 static int read_header(const struct shunt_req *from,
 		       struct virtio_blk_outhdr *hdr)
 {
-	const struct virtio_blk_outhdr __user *at = from->iov->iov_base;
+	const struct virtio_blk_outhdr __user *at;
 
+	/* Without entries there is no first one to look at. */
 	if (unlikely(!from->out || from->iov->iov_len < sizeof(*hdr)))
 		return shunt_mem_read(from->iov, from->out, 0, hdr,
 				      sizeof(*hdr));
+	at = from->iov->iov_base;
 	return get_user(hdr->type, &at->type) ||
 			       get_user(hdr->sector, &at->sector) ?
 		       -EFAULT :
@@ -526,6 +528,9 @@ static int run(struct shunt_blk_vq *bvq, struct pass *pass)
 		/* What ends wakes us: that is when there is room again. */
 		if (err || pass->over || full(bvq))
 			return err;
+		/* That may have made room. For what was seen already there is no kick. */
+		if (shunt_vq_pending(vq))
+			continue;
 		/* A guest may have us look in vain: that counts as well. */
 		pass->over = ++pass->requests >= SHUNT_PASS_PACKETS;
 		if (shunt_worker_busy_poll(vq, has_more, bvq))

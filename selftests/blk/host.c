@@ -309,6 +309,39 @@ static void ends_between_ranges(long arg)
 	kt_check(!system("dmsetup remove --noudevsync --retry " SLOW), "it is in use");
 }
 
+#define LARGE (5u << 18) /* bytes; more than one piece of a request */
+#define MANY  100	 /* of them: more than may be in flight */
+
+/*
+ * A disk that has ended all when it was asked: what is in flight ends in the pass that began it,
+ * and nothing but that pass can see that there is room again.
+ */
+static void ends_at_once(long arg)
+{
+	struct vd_opts o = {
+		.path = "/dev/ram0", .num = 256, .depth = MANY, .room = LARGE, .indirect = true
+	};
+	static uint8_t buf[LARGE];
+	static struct vd_io io[MANY];
+	struct vd_disk *d;
+	unsigned int i;
+
+	(void)arg;
+	need("null");
+	if (system("modprobe -q brd rd_nr=1 rd_size=16384"))
+		kt_skip("this kernel has no brd");
+	d = vd_new(&o);
+	for (i = 0; i < MANY; i++) {
+		io[i] = (struct vd_io){ .type = VIRTIO_BLK_T_OUT, .out = buf, .out_len = LARGE };
+		kt_check(vd_start(d, 0, &io[i]), "no room for request %u", i);
+	}
+	vg_ring_kick(&d->q[0].ring);
+	for (i = 0; i < MANY; i++)
+		kt_check(vd_wait(d, 0)->status == VIRTIO_BLK_S_OK, "request %u", i);
+	vd_free(d);
+	kt_check(!system("rmmod brd"), "it is in use");
+}
+
 static const struct kt_case cases[] = {
 	{ "errors of the device reach the driver", errors, 0 },
 	{ "a device that disappears fails requests", disappears, 0 },
@@ -316,6 +349,8 @@ static const struct kt_case cases[] = {
 	{ "fdinfo counts requests", counted, 0 },
 	{ "ranges that were not begun with are left when the VMM is gone", ends_between_ranges, 0,
 	  180, VG_ON_ONCE },
+	{ "more requests than may be in flight, of a disk that ends them at once", ends_at_once,
+	  0 },
 	{ "rings in a file of ext4 are not kept pinned", in_a_file, 0 },
 };
 
