@@ -33,6 +33,7 @@
 #include <linux/delay.h>
 #include <linux/if_ether.h>
 #include <linux/log2.h>
+#include <linux/sched/signal.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 
@@ -188,6 +189,12 @@ static int command(struct svfio *dev, u8 class, u8 cmd, const void *data,
 		}
 		if (late)
 			return give_up(dev, -ETIMEDOUT, "does not answer");
+		if (fatal_signal_pending(current))
+			return give_up(dev, -EINTR,
+				       "was left when its owner ended");
+		/* Read from a function that was removed all bits are set. */
+		if (vp_modern_get_status(&dev->mdev) == 0xff)
+			return give_up(dev, -EIO, "is gone");
 		usleep_range(50, 200);
 	}
 }
@@ -220,22 +227,23 @@ static u16 enabled_pairs(const struct svfio *dev)
  *
  * Context: svfio.lock held; sleeps, for CTRL_MS at most.
  * Return: 0; -ETIMEDOUT: the function does not answer; -EIO: it refuses that, or
- * answers nonsense, or did not answer before. The log says which.
+ * answers nonsense, or did not answer before, or is gone; -EINTR: the owner is
+ * killed meanwhile. The log says which.
  */
 int svfio_ctrl_pairs(struct svfio *dev)
 {
-	const int ok = usable(dev);
 	__le16 data;
 	u16 pairs;
 	int err;
 
-	if (ok < 0)
-		return ok;
-	if (!ok || !svfio_has(dev, VIRTIO_NET_F_MQ))
+	if (!dev->ctrl.vq || !svfio_running(dev) ||
+	    !svfio_has(dev, VIRTIO_NET_F_MQ))
 		return 0;
 	pairs = enabled_pairs(dev);
 	if (!pairs || pairs == dev->ctrl.pairs)
 		return 0;
+	if (dev->ctrl.broken)
+		return -EIO;
 	data = cpu_to_le16(pairs);
 	err = command(dev, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET,
 		      &data, sizeof(data));

@@ -431,8 +431,8 @@ int svfio_vq_get_base(struct svfio *dev, struct svfio_vq *vq,
  * Context: svfio.lock held.
  * Return: 0, also for what is so already; -EINVAL for a queue that the function
  * does not have, or was not described; -EBUSY for a control queue that is ours;
- * or as svfio_ctrl_pairs(): the queue is enabled, or is not kicked any more, all
- * the same.
+ * or as svfio_ctrl_pairs(), where the queue is enabled all the same. To disable one
+ * does not fail for what a function answers.
  */
 int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 			union svfio_arg *arg)
@@ -458,5 +458,6 @@ int svfio_vq_set_enable(struct svfio *dev, struct svfio_vq *vq,
 		svfio_kick_start(vq);
 	}
 	vq->ready = ready;
-	return svfio_ctrl_pairs(dev);
+	err = svfio_ctrl_pairs(dev);
+	return ready ? err : 0;
 }
