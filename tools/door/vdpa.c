@@ -26,12 +26,9 @@
  */
 #include <endian.h>
 #include <errno.h>
-#include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
-#include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
-#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,13 +42,10 @@
 /* Index 0 and wrap counter 1, of what is available and of what is used. */
 #define PACKED_START 0x80008000u
 
-/* VIRTIO 1.2, 5.1.4.1. */
-#define MTU_MIN 68
-
 /* Bytes of a ring that are looked at at once. */
 #define LOOK 4096u
 
-static int control(const struct door *door, unsigned long request, void *argument)
+int vdpa_control(const struct door *door, unsigned long request, void *argument)
 {
 	const struct door_vdpa *vdpa = door->self;
 
@@ -63,47 +57,12 @@ static bool is_packed(const struct door *door)
 	return door->features >> VIRTIO_F_RING_PACKED & 1;
 }
 
-enum status door_vdpa_init(struct door_vdpa *vdpa, const struct kernel *kernel, struct failure *why)
-{
-	struct vhost_vdpa_iova_range range;
-	uint64_t features = 0;
-	uint32_t kind, queues;
-
-	if (kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_DEVICE_ID, &kind) ||
-	    kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_VQS_COUNT, &queues) ||
-	    kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_CONFIG_SIZE,
-			    &vdpa->config_size) ||
-	    kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_IOVA_RANGE, &range) ||
-	    kernel->control(kernel->self, vdpa->node, VHOST_GET_BACKEND_FEATURES, &features))
-		return failed(why, errno == ENOTTY ? ST_FEATURE : ST_SYSTEM,
-			      "the node does not answer as one of shunt_vfio: %s", strerror(errno));
-	if (kind != VIRTIO_ID_NET && kind != VIRTIO_ID_BLOCK)
-		return failed(why, ST_PCI_KIND,
-			      "a virtio device of type %u: cards (1) and disks (2) can be served",
-			      kind);
-	features &= BIT(VHOST_BACKEND_F_IOTLB_MSG_V2);
-	if (!features)
-		return failed(why, ST_FEATURE, "the node takes no IOTLB messages of version 2");
-	if (kernel->control(kernel->self, vdpa->node, VHOST_SET_BACKEND_FEATURES, &features))
-		return failed(why, ST_SYSTEM, "VHOST_SET_BACKEND_FEATURES: %s", strerror(errno));
-	/* A control queue is the odd one, behind the pairs. */
-	if (kind == VIRTIO_ID_NET)
-		queues &= ~1u;
-	if (!queues)
-		return failed(why, ST_PCI_KIND, "it has no queues");
-	vdpa->backend = kind == VIRTIO_ID_NET ? &door_vdpa_net_backend : &door_vdpa_blk_backend;
-	vdpa->ring_count = queues > DOOR_RINGS_MAX ? DOOR_RINGS_MAX : queues;
-	vdpa->first = range.first;
-	vdpa->last = range.last;
-	return ST_OK;
-}
-
 static enum status vdpa_begin(struct door *door, struct failure *why)
 {
 	struct door_vdpa *vdpa = door->self;
 
 	/* For as long as the node is open. */
-	if (!vdpa->owned && control(door, VHOST_SET_OWNER, NULL))
+	if (!vdpa->owned && vdpa_control(door, VHOST_SET_OWNER, NULL))
 		return failed(why, ST_SYSTEM, "VHOST_SET_OWNER: %s", strerror(errno));
 	vdpa->owned = true;
 	return ST_OK;
@@ -113,7 +72,7 @@ static enum status write_status(struct door *door, uint8_t value, struct failure
 {
 	struct door_vdpa *vdpa = door->self;
 
-	if (control(door, VHOST_VDPA_SET_STATUS, &value))
+	if (vdpa_control(door, VHOST_VDPA_SET_STATUS, &value))
 		return failed(why, ST_SYSTEM, "VHOST_VDPA_SET_STATUS: %#x: %s", value,
 			      strerror(errno));
 	vdpa->status = value;
@@ -151,7 +110,7 @@ static enum status vdpa_let_go(struct door *door, struct failure *why)
 		status = door_control(door, i / 3, unset[i % 3].request, unset[i % 3].what, &file,
 				      why);
 	}
-	if (!status && control(door, VHOST_VDPA_SET_CONFIG_CALL, &none))
+	if (!status && vdpa_control(door, VHOST_VDPA_SET_CONFIG_CALL, &none))
 		status = failed(why, ST_SYSTEM, "VHOST_VDPA_SET_CONFIG_CALL: %s", strerror(errno));
 	return status;
 }
@@ -180,12 +139,12 @@ static enum status negotiate(struct door *door, struct failure *why)
 	if (!status)
 		status = write_status(door, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER,
 				      why);
-	if (!status && control(door, VHOST_SET_FEATURES, &features))
+	if (!status && vdpa_control(door, VHOST_SET_FEATURES, &features))
 		status = failed(why, ST_SYSTEM, "VHOST_SET_FEATURES: %#llx: %s",
 				(unsigned long long)features, strerror(errno));
 	if (!status)
 		status = write_status(door, STATUS_READY, why);
-	if (!status && control(door, VHOST_VDPA_GET_STATUS, &now))
+	if (!status && vdpa_control(door, VHOST_VDPA_GET_STATUS, &now))
 		status = failed(why, ST_SYSTEM, "VHOST_VDPA_GET_STATUS: %s", strerror(errno));
 	if (!status && !(now & VIRTIO_CONFIG_S_FEATURES_OK))
 		status = failed(why, ST_PEER, "the function declines the features %#llx",
@@ -436,7 +395,7 @@ static enum status vdpa_enable(struct door *door, unsigned int ring, struct fail
 	return status;
 }
 
-static const struct device function = {
+const struct device vdpa_device = {
 	.begin = vdpa_begin,
 	.let_go = vdpa_let_go,
 	.set_memory = vdpa_set_memory,
@@ -444,127 +403,4 @@ static const struct device function = {
 	.stop = vdpa_stop,
 	.enable = vdpa_enable,
 	.set_status = go,
-};
-
-/* All that it has is the function's. */
-static uint64_t vdpa_offer(struct door *door)
-{
-	(void)door;
-	return 0;
-}
-
-/* Both or none: a driver refuses a device that has many pairs without a control queue. */
-static uint64_t net_offer(struct door *door)
-{
-	const uint64_t both = BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ);
-	uint64_t features = 0;
-
-	/* Who is not told the address by the configuration is not told that there is one. */
-	if (!(door->withheld >> VU_P_CONFIG & 1))
-		features |= door->kernel_features & BIT(VIRTIO_NET_F_MAC);
-	if ((door->kernel_features & both) == both && door->ring_count > 2)
-		features |= both;
-	return features;
-}
-
-/* The function is told when it begins. */
-static enum status vdpa_set_features(struct door *door, struct failure *why)
-{
-	(void)door;
-	(void)why;
-	return ST_OK;
-}
-
-static enum status vdpa_config(struct door *door, uint32_t offset, uint32_t size, uint8_t *bytes,
-			       struct failure *why)
-{
-	const struct door_vdpa *vdpa = door->self;
-	union {
-		struct vhost_vdpa_config head;
-		uint8_t bytes[sizeof(struct vhost_vdpa_config) + VU_CONFIG_MAX];
-	} config = { .head = { .off = offset, .len = size } };
-
-	/* Fields that a newer front end knows and the function does not are 0. */
-	memset(bytes, 0, size);
-	if (!size || offset >= vdpa->config_size)
-		return ST_OK;
-	if (size > vdpa->config_size - offset)
-		config.head.len = vdpa->config_size - offset;
-	if (control(door, VHOST_VDPA_GET_CONFIG, &config))
-		return failed(why, ST_SYSTEM, "VHOST_VDPA_GET_CONFIG: %s", strerror(errno));
-	memcpy(bytes, config.head.buf, config.head.len);
-	return ST_OK;
-}
-
-enum status door_vdpa_mac(const struct door *door, struct failure *why)
-{
-	if (door->offered & BIT(VIRTIO_NET_F_MAC))
-		return ST_OK;
-	return failed(why, ST_FEATURE, "the function tells no MAC address");
-}
-
-static enum status net_set_mtu(struct door *door, uint64_t mtu, struct failure *why)
-{
-	uint16_t most;
-	enum status status = vdpa_config(door, offsetof(struct virtio_net_config, mtu),
-					 sizeof(most), (uint8_t *)&most, why);
-
-	if (status || (mtu >= MTU_MIN && mtu <= le16toh(most)))
-		return status;
-	return failed(why, ST_MTU, "an MTU of %llu, where that of the function is %u",
-		      (unsigned long long)mtu, le16toh(most));
-}
-
-static enum status blk_watch(struct door *door, struct failure *why)
-{
-	int event = door->event;
-
-	if (control(door, VHOST_VDPA_SET_CONFIG_CALL, &event))
-		return failed(why, ST_SYSTEM, "VHOST_VDPA_SET_CONFIG_CALL: %s", strerror(errno));
-	return ST_OK;
-}
-
-/* What front ends can have of the rings' features, as door_net_backend has it. */
-#define RING_FEATURES                                                      \
-	(BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) | \
-	 BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) | BIT(VIRTIO_F_IN_ORDER))
-
-/* Not LOG_SHMFD: nobody logs what a function writes. So QEMU refuses to migrate the guest. */
-#define PROTOCOL                                                                          \
-	(BIT(VU_P_MQ) | BIT(VU_P_REPLY_ACK) | BIT(VU_P_CONFIG) | BIT(VU_P_RESET_DEVICE) | \
-	 BIT(VU_P_CONFIGURE_MEM_SLOTS) | BIT(VU_P_STATUS))
-
-const struct backend door_vdpa_net_backend = {
-	.name = "vdpa-net",
-	.device = &function,
-	.protocol = PROTOCOL | BIT(VU_P_NET_MTU),
-	/* For MAC, MQ and CTRL_VQ see net_offer(). */
-	.kernel_mask = RING_FEATURES | BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
-		       BIT(VIRTIO_NET_F_MTU) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
-		       BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) |
-		       BIT(VIRTIO_NET_F_GUEST_UFO) | BIT(VIRTIO_NET_F_HOST_TSO4) |
-		       BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) |
-		       BIT(VIRTIO_NET_F_HOST_UFO) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
-		       BIT(VIRTIO_NET_F_STATUS),
-	.offer = net_offer,
-	.set_features = vdpa_set_features,
-	.config = vdpa_config,
-	.set_mtu = net_set_mtu,
-};
-
-const struct backend door_vdpa_blk_backend = {
-	.name = "vdpa-blk",
-	.device = &function,
-	.protocol = PROTOCOL | BIT(VU_P_BACKEND_REQ),
-	/* Not CONFIG_WCE: see door_blk_backend. */
-	.kernel_mask = RING_FEATURES | BIT(VIRTIO_BLK_F_SIZE_MAX) | BIT(VIRTIO_BLK_F_SEG_MAX) |
-		       BIT(VIRTIO_BLK_F_GEOMETRY) | BIT(VIRTIO_BLK_F_RO) |
-		       BIT(VIRTIO_BLK_F_BLK_SIZE) | BIT(VIRTIO_BLK_F_FLUSH) |
-		       BIT(VIRTIO_BLK_F_TOPOLOGY) | BIT(VIRTIO_BLK_F_MQ) |
-		       BIT(VIRTIO_BLK_F_DISCARD) | BIT(VIRTIO_BLK_F_WRITE_ZEROES) |
-		       BIT(VIRTIO_BLK_F_SECURE_ERASE),
-	.offer = vdpa_offer,
-	.set_features = vdpa_set_features,
-	.config = vdpa_config,
-	.watch = blk_watch,
 };

@@ -108,8 +108,14 @@ enum status door_vdpa_init(struct door_vdpa *vdpa, const struct kernel *kernel,
 enum status door_vdpa_mac(const struct door *door, struct failure *why);
 
 /*
- * What the parts have for each other (vdpamap.c).
+ * What the parts have for each other (vdpa.c, vdpamap.c).
  */
+
+/* An ioctl on the node; as ioctl() it returns -1 and sets errno. */
+int vdpa_control(const struct door *door, unsigned long request, void *argument);
+
+/* How a function is told things. */
+extern const struct device vdpa_device;
 
 /* The memory table is the door's from now on. */
 enum status vdpa_set_memory(struct door *door, struct failure *why);
