@@ -149,6 +149,7 @@ static enum status run(struct door_vdpa *vdpa, const struct serve_wish *wish,
 		VHOST_SET_VRING_BASE,  VHOST_SET_VRING_KICK,	    VHOST_SET_VRING_CALL,
 		VHOST_SET_VRING_ERR,   VHOST_VDPA_GET_STATUS,	    VHOST_VDPA_SET_STATUS,
 		VHOST_VDPA_GET_CONFIG, VHOST_VDPA_SET_VRING_ENABLE, VHOST_VDPA_SET_CONFIG_CALL,
+		VHOST_VDPA_GET_VRING_SIZE,
 	};
 	static struct door door;
 	enum status status;

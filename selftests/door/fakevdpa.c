@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "door/vdpa.h"
 #include "fake.h"
 #include "fakevdpa.h"
 
@@ -123,11 +124,11 @@ static int set_eventfd(int *place, int fd)
 	return 0;
 }
 
-static int set_addr(struct fake_vq *vq, const struct vhost_vring_addr *addr)
+static int set_addr(struct fake_vq *vq, const struct vhost_vring_addr *addr, bool packed)
 {
 	MUST(!vq->enabled && !addr->flags);
-	if (addr->desc_user_addr % 16 || addr->avail_user_addr % 2 || addr->used_user_addr % 4)
-		return refuse(EINVAL);
+	MUST(!(addr->desc_user_addr % 16) && !(addr->used_user_addr % 4));
+	MUST(!(addr->avail_user_addr % (packed ? 4 : 2)));
 	vq->addr = *addr;
 	vq->addressed = true;
 	return 0;
@@ -143,9 +144,19 @@ static int set_enable(struct fake_vdpa *fake, struct fake_vq *vq, bool on)
 	return 0;
 }
 
+/* Without MQ a card has one pair, and the control queue after it. */
+static unsigned int size_of(const struct fake_vdpa *fake, unsigned int index)
+{
+	bool missing = fake->kind == VIRTIO_ID_NET && index > 1 &&
+		       !(fake->features & BIT(VIRTIO_NET_F_MQ)) &&
+		       (index > 2 || !(fake->features & BIT(VIRTIO_NET_F_CTRL_VQ)));
+
+	return missing ? 0 : FAKE_NUM;
+}
+
 static int vq_control(struct fake_vdpa *fake, unsigned long request, void *argument)
 {
-	const struct vhost_vring_state *state = argument;
+	struct vhost_vring_state *state = argument;
 	const struct vhost_vring_file *file = argument;
 	bool packed = fake->features & BIT(VIRTIO_F_RING_PACKED);
 	struct fake_vq *vq;
@@ -153,11 +164,14 @@ static int vq_control(struct fake_vdpa *fake, unsigned long request, void *argum
 	MUST(state->index < FAKE_VQS);
 	vq = &fake->vqs[state->index];
 	switch (request) {
+	case VHOST_VDPA_GET_VRING_SIZE:
+		MUST(fake->status & VIRTIO_CONFIG_S_FEATURES_OK);
+		state->num = size_of(fake, state->index);
+		return 0;
 	case VHOST_SET_VRING_NUM:
 		MUST(!vq->enabled && fake->status & VIRTIO_CONFIG_S_FEATURES_OK);
-		if (!state->num || state->num > FAKE_NUM ||
-		    (!packed && state->num & (state->num - 1)))
-			return refuse(EINVAL);
+		MUST(state->num && state->num <= size_of(fake, state->index));
+		MUST(packed || !(state->num & (state->num - 1)));
 		vq->num = state->num;
 		return 0;
 	case VHOST_SET_VRING_BASE:
@@ -165,7 +179,7 @@ static int vq_control(struct fake_vdpa *fake, unsigned long request, void *argum
 		MUST(packed ? state->num == 0x80008000u || state->num == 0x8000u : !state->num);
 		return 0;
 	case VHOST_SET_VRING_ADDR:
-		return set_addr(vq, argument);
+		return set_addr(vq, argument, packed);
 	case VHOST_SET_VRING_KICK:
 		return set_eventfd(&vq->kick, file->fd);
 	case VHOST_SET_VRING_CALL:

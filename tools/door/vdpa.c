@@ -11,8 +11,9 @@
  * the kernel tells a card how many pairs are enabled.
  *
  * A driver sets a device up and then says DRIVER_OK, at which it begins. A front end with STATUS
- * says it here, too. For others it is when the first ring is to run; hardware need not take queues
- * after that, so those that are described by then go with it, of a card those of the first pair.
+ * says it here, too. For others it is when the first ring is to run, of a card when the function has
+ * both of the first pair; hardware need not take queues after that, so those that are described by
+ * then go with it, of a card none but that pair.
  *
  * A function cannot stop a ring, but only be reset as a whole. So GET_VRING_BASE of one stops all.
  * A ring that is merely disabled stays with it.
@@ -244,7 +245,41 @@ static enum status locate(const struct door *door, unsigned int ring, struct vdp
 	    !memory_to_guest(&door->memory, r->addr.used_user_addr, at->size[2], &at->at[2]))
 		return failed(why, ST_PEER, "ring %u is not in one piece in the guest's memory",
 			      ring);
+	/* VIRTIO 1.2, 2.7 and 2.8. */
+	if (at->at[0] % 16 || at->at[1] % (is_packed(door) ? 4 : 2) || at->at[2] % 4)
+		return failed(why, ST_PEER,
+			      "ring %u is not aligned: its parts are at guest "
+			      "%#llx, %#llx and %#llx",
+			      ring, (unsigned long long)at->at[0], (unsigned long long)at->at[1],
+			      (unsigned long long)at->at[2]);
 	return ST_OK;
+}
+
+/* See that a ring has a size that the function takes, which may depend on the features. */
+static enum status check_size(struct door *door, unsigned int ring, struct failure *why)
+{
+	const unsigned int num = door->rings[ring].num;
+	struct vhost_vring_state most = { 0 };
+	enum status status = door_control(door, ring, VHOST_VDPA_GET_VRING_SIZE,
+					  "VHOST_VDPA_GET_VRING_SIZE", &most, why);
+
+	if (status)
+		return status;
+	/* Of those that go along with another one nobody has seen to that yet. */
+	if (!is_packed(door) && num & (num - 1))
+		return failed(why, ST_PEER, "ring %u: %u descriptors are no power of two", ring,
+			      num);
+	if (num <= most.num)
+		return ST_OK;
+	if (!most.num)
+		return failed(
+			why, ST_PEER,
+			"the function has no ring %u with the features that were acknowledged",
+			ring);
+	return failed(why, ST_PEER,
+		      "ring %u has %u descriptors, the function takes %u at most: give the VMM's "
+		      "device rings (queues) of that size",
+		      ring, num, most.num);
 }
 
 static enum status push_fds(struct door *door, unsigned int ring, struct failure *why)
@@ -276,6 +311,8 @@ static enum status give(struct door *door, unsigned int ring, struct failure *wh
 	struct vdpa_ring at;
 
 	status = locate(door, ring, &at, why);
+	if (!status)
+		status = check_size(door, ring, why);
 	if (status)
 		return status;
 	addr.desc_user_addr = at.at[0];
@@ -322,6 +359,18 @@ static enum status give_others(struct door *door, unsigned int ring, struct fail
 	return status;
 }
 
+/*
+ * Whether the function has what it begins with, for a front end that does not say when. There are
+ * those that describe, kick and enable ring after ring.
+ */
+static bool has_first_rings(const struct door *door)
+{
+	const struct door_vdpa *vdpa = door->self;
+
+	return door->backend != &door_vdpa_net_backend ||
+	       (vdpa->rings[0].given && vdpa->rings[1].given);
+}
+
 /* DRIVER_OK, when it is time. */
 static enum status go(struct door *door, struct failure *why)
 {
@@ -331,7 +380,8 @@ static enum status go(struct door *door, struct failure *why)
 
 	if (vdpa->status != STATUS_READY)
 		return ST_OK;
-	if (tells_status(door) && !(door->status & VIRTIO_CONFIG_S_DRIVER_OK))
+	if (tells_status(door) ? !(door->status & VIRTIO_CONFIG_S_DRIVER_OK) :
+				 !has_first_rings(door))
 		return ST_OK;
 	status = write_status(door, STATUS_READY | VIRTIO_CONFIG_S_DRIVER_OK, why);
 	/* The front end may have missed what changed before; the eventfd has room. */

@@ -5,6 +5,11 @@
 
 #include "door.h"
 
+/* Newer than the headers of some systems. */
+#ifndef VHOST_VDPA_GET_VRING_SIZE
+#define VHOST_VDPA_GET_VRING_SIZE _IOWR(VHOST_VIRTIO, 0x82, struct vhost_vring_state)
+#endif
+
 /**
  * DOOR_VDPA_SLOTS - memory regions that a front end can have; QEMU knows no more
  */

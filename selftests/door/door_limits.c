@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * door_limits.c - what a virtio function behind the door can do, and what a front end is told of
+ * what it cannot
+ *
+ * With a function that is not there (fakevdpa.h); no root, no VM.
+ */
+#include <errno.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+
+#include "front.h"
+#include "ktap.h"
+
+#define BIT(n)	  (1ULL << (n))
+#define PACKED	  BIT(VIRTIO_F_RING_PACKED)
+#define RUNS	  VIRTIO_CONFIG_S_DRIVER_OK
+#define NO_CONFIG BIT(VU_P_CONFIG)
+#define NO_STATUS BIT(VU_P_STATUS)
+
+static struct front front;
+
+/* A function, greeted, with two regions of memory. */
+static void begin(uint32_t kind, uint64_t withheld, uint64_t without)
+{
+	front_make_function(&front, kind, withheld);
+	front_greet(&front, without);
+	front_memory(&front, 0, 2);
+}
+
+/* Describe a ring that begins at its start; it is enabled next. */
+static void describe(unsigned int ring, unsigned int num)
+{
+	front_start(&front, ring, num, ring % 2);
+	if (front.door.features & PACKED)
+		front_ring(&front, VU_SET_VRING_BASE, ring, 0x80008000u);
+}
+
+/* Enable a ring; the connection ends by it, as the front end's fault, and for this reason. */
+static void ends_with(unsigned int ring, const char *reason)
+{
+	const struct vhost_vring_state enable = { ring, 1 };
+
+	front_send(&front, VU_SET_VRING_ENABLE, VU_VERSION, &enable, sizeof(enable), NULL, 0);
+	kt_check(front_step(&front) == ST_PEER && strstr(front.why.text, reason), "\"%s\"",
+		 front.why.text);
+	kt_check(!(front.function.status & RUNS), "it runs");
+	front_end(&front);
+}
+
+static void refuses_rings_larger_than_its_own(long packed)
+{
+	begin(VIRTIO_ID_NET, NO_CONFIG, packed ? 0 : PACKED);
+	describe(0, FAKE_NUM);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+	front_end(&front);
+	begin(VIRTIO_ID_NET, NO_CONFIG, packed ? 0 : PACKED);
+	describe(0, packed ? FAKE_NUM + 1 : 2 * FAKE_NUM);
+	ends_with(0, "the function takes 1024 at most");
+}
+
+/* @num: of a ring that goes along with another one. */
+static void refuses_such_rings_that_go_along(long num)
+{
+	begin(VIRTIO_ID_NET, NO_CONFIG | NO_STATUS, PACKED);
+	describe(0, 256);
+	describe(1, (unsigned int)num);
+	ends_with(0, num > FAKE_NUM ? "ring 1 has 2048 descriptors" : "ring 1: 100 descriptors");
+}
+
+static void refuses_rings_of_features_that_it_was_not_given(long arg)
+{
+	(void)arg;
+	begin(VIRTIO_ID_NET, NO_CONFIG, PACKED | BIT(VIRTIO_NET_F_MQ));
+	describe(2, 256);
+	ends_with(2, "no ring 2");
+}
+
+/* @where: bytes that the parts are off, eight bits each. */
+static void refuses_rings_that_are_not_aligned(long where)
+{
+	const bool packed = where >> 24 & 1;
+	struct vhost_vring_addr addr = { .desc_user_addr = USER_BASE + (where & 0xff),
+					 .avail_user_addr =
+						 USER_BASE + 0x8000 + (where >> 8 & 0xff),
+					 .used_user_addr =
+						 USER_BASE + 0xa000 + (where >> 16 & 0xff) };
+
+	begin(VIRTIO_ID_BLOCK, NO_CONFIG, packed ? 0 : PACKED);
+	describe(0, 256);
+	front_tell(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	ends_with(0, "is not aligned");
+}
+
+static void takes_rings_that_are_just_aligned(long packed)
+{
+	struct vhost_vring_addr addr = { .desc_user_addr = USER_BASE + 16,
+					 .avail_user_addr = USER_BASE + 0x8000 + (packed ? 4 : 2),
+					 .used_user_addr = USER_BASE + 0xa000 + 4 };
+
+	begin(VIRTIO_ID_BLOCK, NO_CONFIG, packed ? 0 : PACKED);
+	describe(0, 256);
+	front_tell(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+	kt_check(front.function.vqs[0].ready, "it is not given");
+	front_end(&front);
+}
+
+/* One that sets up, kicks and enables ring after ring, and does not tell the status. */
+static void begins_with_both_rings_of_a_pair(long first)
+{
+	const unsigned int second = !first;
+
+	begin(VIRTIO_ID_NET, NO_CONFIG | NO_STATUS, PACKED);
+	for (unsigned int ring = 2; ring < 4; ring++) {
+		describe(ring, 256);
+		front_ring(&front, VU_SET_VRING_ENABLE, ring, 1);
+	}
+	describe((unsigned int)first, 256);
+	front_ring(&front, VU_SET_VRING_ENABLE, (unsigned int)first, 1);
+	kt_check(!(front.function.status & RUNS), "began with ring %ld alone", first);
+	describe(second, 256);
+	front_ring(&front, VU_SET_VRING_ENABLE, second, 1);
+	kt_check(front.function.status & RUNS, "does not run");
+	for (unsigned int ring = 0; ring < 4; ring++)
+		kt_check(front.function.vqs[ring].enabled, "without ring %u", ring);
+	front_end(&front);
+}
+
+static void begins_with_the_first_ring_of_a_disk(long arg)
+{
+	(void)arg;
+	begin(VIRTIO_ID_BLOCK, NO_CONFIG | NO_STATUS, PACKED);
+	describe(0, 256);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+	kt_check(front.function.status & RUNS && front.function.vqs[0].enabled, "does not run");
+	front_end(&front);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct kt_case cases[] = {
+		{ .name = "refuses rings that are larger than its own",
+		  .run = refuses_rings_larger_than_its_own },
+		{ .name = "refuses packed rings that are larger than its own",
+		  .run = refuses_rings_larger_than_its_own,
+		  .arg = 1 },
+		{ .name = "refuses larger rings that go along with another one",
+		  .run = refuses_such_rings_that_go_along,
+		  .arg = 2048 },
+		{ .name = "refuses sizes that are no power of two, that go along",
+		  .run = refuses_such_rings_that_go_along,
+		  .arg = 100 },
+		{ .name = "refuses rings that the features do not have",
+		  .run = refuses_rings_of_features_that_it_was_not_given },
+		{ .name = "refuses descriptors that are not aligned",
+		  .run = refuses_rings_that_are_not_aligned,
+		  .arg = 8 },
+		{ .name = "refuses an available ring that is not aligned",
+		  .run = refuses_rings_that_are_not_aligned,
+		  .arg = 1 << 8 },
+		{ .name = "refuses a used ring that is not aligned",
+		  .run = refuses_rings_that_are_not_aligned,
+		  .arg = 2 << 16 },
+		{ .name = "refuses a packed ring whose driver area is not aligned",
+		  .run = refuses_rings_that_are_not_aligned,
+		  .arg = 1 << 24 | 2 << 8 },
+		{ .name = "takes split rings that are just aligned",
+		  .run = takes_rings_that_are_just_aligned },
+		{ .name = "takes packed rings that are just aligned",
+		  .run = takes_rings_that_are_just_aligned,
+		  .arg = 1 },
+		{ .name = "begins with both rings of a pair",
+		  .run = begins_with_both_rings_of_a_pair },
+		{ .name = "begins with both, the second first",
+		  .run = begins_with_both_rings_of_a_pair,
+		  .arg = 1 },
+		{ .name = "begins with the first ring of a disk",
+		  .run = begins_with_the_first_ring_of_a_disk },
+	};
+
+	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));
+}
