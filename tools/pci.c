@@ -13,7 +13,7 @@ static const struct verb verbs[] = {
 	  "take a device from the host, for virtual machines", pci_bind_verb },
 	{ "release", "DEV [--wait SECONDS]", "give it back to the host", pci_release_verb },
 	{ "serve",
-	  "DEV --socket-path PATH | --fd FD [--memory SIZE] [--function-mac]\n"
+	  "DEV --socket-path PATH | --fd FD [--memory SIZE] [--queues N] [--function-mac]\n"
 	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]",
 	  "be a vhost-user device for any VMM, with a virtio function", pci_serve },
 	{ "vfs",

@@ -36,6 +36,7 @@
 struct serve_wish {
 	struct serving_wish serving;
 	rlim_t memory; /* bytes; 0: the limit that there is */
+	unsigned int queues; /* pairs of a card, queues of a disk; 0: all */
 	bool mac;
 };
 
@@ -70,6 +71,8 @@ static enum status take_option(void *self, int option, const char *argument, str
 	switch (option) {
 	case 'm':
 		return take_memory(argument, &wish->memory, why);
+	case 'q':
+		return args_number("--queues", argument, &wish->queues, why);
 	case 'a':
 		wish->mac = true;
 		return ST_OK;
@@ -84,6 +87,7 @@ static enum status parse_options(int argc, char **argv, struct serve_wish *wish,
 	static const struct option options[] = {
 		SERVING_WISH_OPTIONS,
 		{ "memory", required_argument, NULL, 'm' },
+		{ "queues", required_argument, NULL, 'q' },
 		{ "function-mac", no_argument, NULL, 'a' },
 		{ 0 },
 	};
@@ -145,10 +149,10 @@ static enum status run(struct door_vdpa *vdpa, const struct serve_wish *wish,
 		       const struct serving *serving, struct failure *why)
 {
 	static const unsigned long ioctls[] = {
-		VHOST_SET_FEATURES,    VHOST_SET_VRING_NUM,	    VHOST_SET_VRING_ADDR,
-		VHOST_SET_VRING_BASE,  VHOST_SET_VRING_KICK,	    VHOST_SET_VRING_CALL,
-		VHOST_SET_VRING_ERR,   VHOST_VDPA_GET_STATUS,	    VHOST_VDPA_SET_STATUS,
-		VHOST_VDPA_GET_CONFIG, VHOST_VDPA_SET_VRING_ENABLE, VHOST_VDPA_SET_CONFIG_CALL,
+		VHOST_SET_FEATURES,	   VHOST_SET_VRING_NUM,		VHOST_SET_VRING_ADDR,
+		VHOST_SET_VRING_BASE,	   VHOST_SET_VRING_KICK,	VHOST_SET_VRING_CALL,
+		VHOST_SET_VRING_ERR,	   VHOST_VDPA_GET_STATUS,	VHOST_VDPA_SET_STATUS,
+		VHOST_VDPA_GET_CONFIG,	   VHOST_VDPA_SET_VRING_ENABLE, VHOST_VDPA_SET_CONFIG_CALL,
 		VHOST_VDPA_GET_VRING_SIZE,
 	};
 	static struct door door;
@@ -208,6 +212,7 @@ int pci_serve(const struct context *context, int argc, char **argv)
 		status = serving_reserve(&serving, &why);
 	if (!status)
 		status = open_node(address, &vdpa.node, &why);
+	vdpa.queues = wish.queues;
 	if (!status)
 		status = door_vdpa_init(&vdpa, &kernel_real, &why);
 	if (!status)

@@ -10,6 +10,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "front.h"
@@ -140,6 +141,86 @@ static void begins_with_the_first_ring_of_a_disk(long arg)
 	front_end(&front);
 }
 
+/* What VIRTIO has as the number of pairs or queues, as a front end reads it: at once, and bytewise. */
+static unsigned int told(uint32_t at)
+{
+	union vu_body body;
+	uint8_t low, high;
+	unsigned int whole;
+
+	front_get_config(&front, at - 2, 6, &body);
+	whole = body.config.bytes[2] | body.config.bytes[3] << 8;
+	front_get_config(&front, at, 1, &body);
+	low = body.config.bytes[0];
+	front_get_config(&front, at + 1, 1, &body);
+	high = body.config.bytes[0];
+	kt_check(whole == (unsigned int)(low | high << 8), "%u, and %u and %u", whole, low, high);
+	return whole;
+}
+
+#define MANY (BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ))
+
+static void has_as_many_pairs_as_it_says(long arg)
+{
+	static const struct {
+		uint64_t lacks;
+		uint16_t pairs;	     /* of the function, which has five queues */
+		unsigned int queues; /* that are asked for */
+		unsigned int rings;
+	} cards[] = {
+		{ 0, 2, 0, 4 },	    { 0, 1, 0, 2 },
+		{ 0, 0x102, 0, 4 }, { BIT(VIRTIO_NET_F_MQ), 2, 0, 2 },
+		{ MANY, 2, 0, 2 },  { BIT(VIRTIO_NET_F_CTRL_VQ), 2, 0, 2 },
+		{ 0, 2, 1, 2 },	    { 0, 2, 2, 4 },
+		{ 0, 2, 3, 4 },
+	};
+
+	(void)arg;
+	for (unsigned int i = 0; i < ARRAY_SIZE(cards); i++) {
+		uint64_t features;
+
+		front_have_function(&front, VIRTIO_ID_NET);
+		front.function.offered &= ~cards[i].lacks;
+		front.function.pairs = cards[i].pairs;
+		front.vdpa.queues = cards[i].queues;
+		front_plug_function(&front, 0);
+		front_greet(&front, 0);
+		features = front_ask(&front, VU_GET_FEATURES);
+		kt_check(front_ask(&front, VU_GET_QUEUE_NUM) == cards[i].rings, "card %u: %u rings",
+			 i, front.door.ring_count);
+		kt_check((features & MANY) == (cards[i].rings > 2 ? MANY : 0),
+			 "card %u offers %#llx", i, (unsigned long long)features);
+		if (!cards[i].lacks)
+			kt_check(told(offsetof(struct virtio_net_config, max_virtqueue_pairs)) ==
+					 cards[i].rings / 2,
+				 "card %u says other pairs than it has", i);
+		front_end(&front);
+	}
+}
+
+static void has_as_many_queues_as_are_asked_for(long queues)
+{
+	const unsigned int expected = queues ? (unsigned int)queues : FAKE_VQS;
+
+	front_have_function(&front, VIRTIO_ID_BLOCK);
+	front.vdpa.queues = (unsigned int)queues;
+	front_plug_function(&front, 0);
+	front_greet(&front, 0);
+	kt_check(front_ask(&front, VU_GET_QUEUE_NUM) == expected, "%u rings",
+		 front.door.ring_count);
+	kt_check(told(offsetof(struct virtio_blk_config, num_queues)) == expected, "told");
+	front_end(&front);
+}
+
+static void refuses_functions_without_queues(long kind)
+{
+	struct failure why;
+
+	front_have_function(&front, (uint32_t)kind);
+	front.function.pairs = 0;
+	kt_check(door_vdpa_init(&front.vdpa, &front.function.kernel, &why) == ST_PCI_KIND, "taken");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct kt_case cases[] = {
@@ -180,6 +261,18 @@ int main(int argc, char **argv)
 		  .arg = 1 },
 		{ .name = "begins with the first ring of a disk",
 		  .run = begins_with_the_first_ring_of_a_disk },
+		{ .name = "has as many pairs as the function says",
+		  .run = has_as_many_pairs_as_it_says },
+		{ .name = "has all queues of a disk", .run = has_as_many_queues_as_are_asked_for },
+		{ .name = "has as many queues of a disk as are asked for",
+		  .run = has_as_many_queues_as_are_asked_for,
+		  .arg = 2 },
+		{ .name = "refuses a card without pairs",
+		  .run = refuses_functions_without_queues,
+		  .arg = VIRTIO_ID_NET },
+		{ .name = "refuses a disk without queues",
+		  .run = refuses_functions_without_queues,
+		  .arg = VIRTIO_ID_BLOCK },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -2,6 +2,7 @@
 /*
  * fakevdpa.c - a virtio function that is not there: see fakevdpa.h
  */
+#include <endian.h>
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
@@ -192,13 +193,24 @@ static int vq_control(struct fake_vdpa *fake, unsigned long request, void *argum
 	return refuse(ENOTTY);
 }
 
-static int get_config(struct vhost_vdpa_config *config)
+static size_t config_size(const struct fake_vdpa *fake)
 {
-	const struct virtio_net_config whole = { .mac = { 2, 3, 4, 5, 6, 7 }, .mtu = 1500 };
+	return fake->kind == VIRTIO_ID_NET ? sizeof(struct virtio_net_config) :
+					     sizeof(struct virtio_blk_config);
+}
 
-	MUST(config->len && config->len <= sizeof(whole) &&
-	     config->off <= sizeof(whole) - config->len);
-	memcpy(config->buf, (const uint8_t *)&whole + config->off, config->len);
+static int get_config(const struct fake_vdpa *fake, struct vhost_vdpa_config *config)
+{
+	const struct virtio_net_config net = { .mac = { 2, 3, 4, 5, 6, 7 },
+					       .max_virtqueue_pairs = htole16(fake->pairs),
+					       .mtu = htole16(1500) };
+	const struct virtio_blk_config blk = { .capacity = htole64(0x070605040302),
+					       .num_queues = htole16(fake->pairs) };
+	const void *whole = fake->kind == VIRTIO_ID_NET ? (const void *)&net : &blk;
+
+	MUST(config->len && config->len <= config_size(fake) &&
+	     config->off <= config_size(fake) - config->len);
+	memcpy(config->buf, (const uint8_t *)whole + config->off, config->len);
 	return 0;
 }
 
@@ -237,10 +249,10 @@ static int fake_control(void *self, int fd, unsigned long request, void *argumen
 		*number = FAKE_VQS;
 		return 0;
 	case VHOST_VDPA_GET_CONFIG_SIZE:
-		*number = sizeof(struct virtio_net_config);
+		*number = (uint32_t)config_size(fake);
 		return 0;
 	case VHOST_VDPA_GET_CONFIG:
-		return get_config(argument);
+		return get_config(fake, argument);
 	case VHOST_VDPA_GET_IOVA_RANGE:
 		*range = (struct vhost_vdpa_iova_range){ FAKE_FIRST, FAKE_LAST };
 		return 0;
@@ -322,6 +334,7 @@ void fake_vdpa_init(struct fake_vdpa *fake, uint32_t kind)
 		.offered = NEEDED | BIT(VIRTIO_RING_F_INDIRECT_DESC) |
 			   BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_F_RING_PACKED) |
 			   BIT(VIRTIO_F_ORDER_PLATFORM),
+		.pairs = kind == VIRTIO_ID_NET ? FAKE_VQS / 2 : FAKE_VQS,
 		.most = 1ull << 30,
 		.config_call = -1,
 	};

@@ -41,6 +41,7 @@ struct fake_vq {
  * @kind: virtio device ID
  * @offered: what VHOST_GET_FEATURES says
  * @features: what was set last
+ * @pairs: what its configuration says of pairs (of a card) or queues (of a disk)
  * @owned: it has an owner
  * @status: device status
  * @vqs: its queues
@@ -59,6 +60,7 @@ struct fake_vdpa {
 	uint32_t kind;
 	uint64_t offered;
 	uint64_t features;
+	uint16_t pairs;
 	bool owned;
 	uint8_t status;
 	struct fake_vq vqs[FAKE_VQS];

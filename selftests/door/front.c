@@ -88,13 +88,17 @@ void front_make_switching(struct front *front, unsigned int rings)
 	make_disk(front, rings, true);
 }
 
-void front_make_function(struct front *front, uint32_t kind, uint64_t withheld)
+void front_have_function(struct front *front, uint32_t kind)
 {
-	struct failure why;
-
 	memset(front, 0, sizeof(*front));
 	fake_vdpa_init(&front->function, kind);
 	front->files[0] = front->vdpa.node = FAKE_NODE;
+}
+
+void front_plug_function(struct front *front, uint64_t withheld)
+{
+	struct failure why;
+
 	kt_check(!door_vdpa_init(&front->vdpa, &front->function.kernel, &why), "%s", why.text);
 	front->door.backend = front->vdpa.backend;
 	front->door.self = &front->vdpa;
@@ -107,6 +111,12 @@ void front_make_function(struct front *front, uint32_t kind, uint64_t withheld)
 	front->door.event = kt_sys(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	kt_check(!door_init(&front->door, &why), "%s", why.text);
 	make_sockets(front);
+}
+
+void front_make_function(struct front *front, uint32_t kind, uint64_t withheld)
+{
+	front_have_function(front, kind);
+	front_plug_function(front, withheld);
 }
 
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,

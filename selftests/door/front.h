@@ -63,6 +63,10 @@ void front_make_switching(struct front *front, unsigned int rings);
 /* A function of this kind, that is not there; @withheld of the protocol features is not offered. */
 void front_make_function(struct front *front, uint32_t kind, uint64_t withheld);
 
+/* The same in two steps: the function (front->function), and the door in front of it. */
+void front_have_function(struct front *front, uint32_t kind);
+void front_plug_function(struct front *front, uint64_t withheld);
+
 /* Send any message. */
 void front_send(struct front *front, uint32_t request, uint32_t flags, const void *body,
 		uint32_t size, const int *fds, unsigned int fd_count);

@@ -94,6 +94,9 @@ test_what_is_not_a_number_is_102() {
 	for bad in 4 0G 4K G 4GB -1G '' 99999999T; do
 		refused 102 "$SHUNT" pci serve 0000:00:00.0 --fd 3 --memory "$bad"
 	done
+	for bad in x 0 -1 '' 1.5 99999999999; do
+		refused 102 "$SHUNT" pci serve 0000:00:00.0 --fd 3 --queues "$bad"
+	done
 	refused 102 "$SHUNT" net serve --socket-path "$WORK/s" --socket-mode 888
 	refused 102 exec_ --mtu x -- true
 	refused 102 exec_ --mtu 0 -- true

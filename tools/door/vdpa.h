@@ -50,12 +50,15 @@ struct vdpa_ring {
 /**
  * struct door_vdpa - what struct door's @self is for a function
  * @node: its node, open
+ * @queues: pairs of a card, or queues of a disk, that a front end is to have at most; 0: all
  *
  * The rest is filled in by door_vdpa_init().
  *
  * @backend: the kind of device that it is
  * @ring_count: rings that it has for a front end
  * @config_size: bytes of its configuration
+ * @count_at: where in it the number of pairs or queues is, 16 bits; 0 if it is not there
+ * @count: the number that front ends are told
  * @first: the first address that it can be given memory at
  * @last: the last one
  * @owned: the memory of this process can be mapped
@@ -66,9 +69,12 @@ struct vdpa_ring {
  */
 struct door_vdpa {
 	int node;
+	unsigned int queues;
 	const struct backend *backend;
 	unsigned int ring_count;
 	uint32_t config_size;
+	uint32_t count_at;
+	uint16_t count;
 	uint64_t first;
 	uint64_t last;
 	bool owned;
@@ -90,7 +96,7 @@ extern const struct backend door_vdpa_blk_backend;
 
 /**
  * door_vdpa_init() - find out what a function is; for door_init()
- * @vdpa: its node is filled in
+ * @vdpa: its node is filled in, and how many queues it may have
  * @kernel: how the kernel is reached
  * @why: filled in on failure
  *

@@ -20,6 +20,50 @@
 /* VIRTIO 1.2, 5.1.4.1. */
 #define MTU_MIN 68
 
+/* Room for a piece of configuration, as the kernel wants it. */
+union config {
+	struct vhost_vdpa_config head;
+	uint8_t bytes[sizeof(struct vhost_vdpa_config) + VU_CONFIG_MAX];
+};
+
+/*
+ * Find out how many pairs or queues the function has. That a card has queues does not say that they
+ * are pairs: its configuration does, and without MQ it has one (VIRTIO 1.2, 5.1.2).
+ */
+static enum status count(struct door_vdpa *vdpa, const struct kernel *kernel, uint32_t kind,
+			 uint32_t queues, struct failure *why)
+{
+	const uint64_t both = BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ);
+	const bool card = kind == VIRTIO_ID_NET;
+	const uint32_t at = card ? offsetof(struct virtio_net_config, max_virtqueue_pairs) :
+				   offsetof(struct virtio_blk_config, num_queues);
+	const unsigned int each = card ? 2 : 1;
+	unsigned int number = card ? 1 : queues;
+	union config config = { .head = { .off = at, .len = sizeof(vdpa->count) } };
+	uint64_t features;
+
+	if (kernel->control(kernel->self, vdpa->node, VHOST_GET_FEATURES, &features))
+		return failed(why, ST_SYSTEM, "VHOST_GET_FEATURES: %s", strerror(errno));
+	if ((card ? (features & both) == both : features >> VIRTIO_BLK_F_MQ & 1) &&
+	    vdpa->config_size >= at + sizeof(vdpa->count)) {
+		if (kernel->control(kernel->self, vdpa->node, VHOST_VDPA_GET_CONFIG, &config))
+			return failed(why, ST_SYSTEM, "VHOST_VDPA_GET_CONFIG: %s", strerror(errno));
+		number = config.head.buf[0] | config.head.buf[1] << 8;
+		vdpa->count_at = at;
+	}
+	if (number > queues / each)
+		number = queues / each;
+	if (number > DOOR_RINGS_MAX / each)
+		number = DOOR_RINGS_MAX / each;
+	if (vdpa->queues && number > vdpa->queues)
+		number = vdpa->queues;
+	if (!number)
+		return failed(why, ST_PCI_KIND, "it has no queues");
+	vdpa->count = (uint16_t)number;
+	vdpa->ring_count = each * number;
+	return ST_OK;
+}
+
 enum status door_vdpa_init(struct door_vdpa *vdpa, const struct kernel *kernel, struct failure *why)
 {
 	struct vhost_vdpa_iova_range range;
@@ -43,16 +87,10 @@ enum status door_vdpa_init(struct door_vdpa *vdpa, const struct kernel *kernel, 
 		return failed(why, ST_FEATURE, "the node takes no IOTLB messages of version 2");
 	if (kernel->control(kernel->self, vdpa->node, VHOST_SET_BACKEND_FEATURES, &features))
 		return failed(why, ST_SYSTEM, "VHOST_SET_BACKEND_FEATURES: %s", strerror(errno));
-	/* A control queue is the odd one, behind the pairs. */
-	if (kind == VIRTIO_ID_NET)
-		queues &= ~1u;
-	if (!queues)
-		return failed(why, ST_PCI_KIND, "it has no queues");
 	vdpa->backend = kind == VIRTIO_ID_NET ? &door_vdpa_net_backend : &door_vdpa_blk_backend;
-	vdpa->ring_count = queues > DOOR_RINGS_MAX ? DOOR_RINGS_MAX : queues;
 	vdpa->first = range.first;
 	vdpa->last = range.last;
-	return ST_OK;
+	return count(vdpa, kernel, kind, queues, why);
 }
 
 /* All that it has is the function's. */
@@ -88,10 +126,7 @@ static enum status vdpa_config(struct door *door, uint32_t offset, uint32_t size
 			       struct failure *why)
 {
 	const struct door_vdpa *vdpa = door->self;
-	union {
-		struct vhost_vdpa_config head;
-		uint8_t bytes[sizeof(struct vhost_vdpa_config) + VU_CONFIG_MAX];
-	} config = { .head = { .off = offset, .len = size } };
+	union config config = { .head = { .off = offset, .len = size } };
 
 	/* Fields that a newer front end knows and the function does not are 0. */
 	memset(bytes, 0, size);
@@ -102,6 +137,10 @@ static enum status vdpa_config(struct door *door, uint32_t offset, uint32_t size
 	if (vdpa_control(door, VHOST_VDPA_GET_CONFIG, &config))
 		return failed(why, ST_SYSTEM, "VHOST_VDPA_GET_CONFIG: %s", strerror(errno));
 	memcpy(bytes, config.head.buf, config.head.len);
+	/* A guest is told of no more queues than its front end can have. */
+	for (uint32_t i = 0; vdpa->count_at && i < sizeof(vdpa->count); i++)
+		if (vdpa->count_at + i - offset < size)
+			bytes[vdpa->count_at + i - offset] = (uint8_t)(vdpa->count >> 8 * i);
 	return ST_OK;
 }
 
