@@ -221,6 +221,35 @@ static void refuses_functions_without_queues(long kind)
 	kt_check(door_vdpa_init(&front.vdpa, &front.function.kernel, &why) == ST_PCI_KIND, "taken");
 }
 
+static void takes_what_mtu_it_can_have(long unlimited)
+{
+	static const struct {
+		uint64_t mtu;
+		bool limited, unlimited; /* whether it is taken */
+	} mtus[] = { { 0, false, false },	  { 67, false, false },
+		     { 68, true, true },	  { 1500, true, true },
+		     { 1501, false, true },	  { 9000, false, true },
+		     { UINT16_MAX, false, true }, { UINT16_MAX + 1, false, false },
+		     { UINT64_MAX, false, false } };
+
+	front_have_function(&front, VIRTIO_ID_NET);
+	if (unlimited)
+		front.function.offered &= ~BIT(VIRTIO_NET_F_MTU);
+	front_plug_function(&front, NO_CONFIG);
+	front_greet(&front, PACKED);
+	for (unsigned int i = 0; i < ARRAY_SIZE(mtus); i++) {
+		union vu_body body;
+
+		front_send(&front, VU_NET_SET_MTU, VU_VERSION | VU_NEED_REPLY, &mtus[i].mtu,
+			   sizeof(mtus[i].mtu), NULL, 0);
+		kt_check(!front_step(&front), "%s", front.why.text);
+		front_reply(&front, &body);
+		kt_check((body.u64 == 0) == (unlimited ? mtus[i].unlimited : mtus[i].limited),
+			 "%llu: \"%s\"", (unsigned long long)mtus[i].mtu, front.why.text);
+	}
+	front_end(&front);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct kt_case cases[] = {
@@ -273,6 +302,10 @@ int main(int argc, char **argv)
 		{ .name = "refuses a disk without queues",
 		  .run = refuses_functions_without_queues,
 		  .arg = VIRTIO_ID_BLOCK },
+		{ .name = "takes an MTU that it can have", .run = takes_what_mtu_it_can_have },
+		{ .name = "takes any MTU where the function tells none",
+		  .run = takes_what_mtu_it_can_have,
+		  .arg = 1 },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

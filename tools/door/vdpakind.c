@@ -151,16 +151,19 @@ enum status door_vdpa_mac(const struct door *door, struct failure *why)
 	return failed(why, ST_FEATURE, "the function tells no MAC address");
 }
 
+/* A function that does not say which MTU it can have takes any. */
 static enum status net_set_mtu(struct door *door, uint64_t mtu, struct failure *why)
 {
-	uint16_t most;
-	enum status status = vdpa_config(door, offsetof(struct virtio_net_config, mtu),
-					 sizeof(most), (uint8_t *)&most, why);
+	uint16_t most = htole16(UINT16_MAX);
+	enum status status = ST_OK;
 
+	if (door->kernel_features >> VIRTIO_NET_F_MTU & 1)
+		status = vdpa_config(door, offsetof(struct virtio_net_config, mtu), sizeof(most),
+				     (uint8_t *)&most, why);
 	if (status || (mtu >= MTU_MIN && mtu <= le16toh(most)))
 		return status;
-	return failed(why, ST_MTU, "an MTU of %llu, where that of the function is %u",
-		      (unsigned long long)mtu, le16toh(most));
+	return failed(why, ST_MTU, "an MTU of %llu, where the function can have %u to %u",
+		      (unsigned long long)mtu, MTU_MIN, le16toh(most));
 }
 
 static enum status blk_watch(struct door *door, struct failure *why)
