@@ -11,7 +11,6 @@
  * - as many descriptors came as the request has;
  * - the number of a ring is that of a ring;
  * - the protocol feature that the request belongs to was acknowledged;
- * - of the configuration nothing is written but what may be, and that is 0 or 1;
  * - the connection and the ring are in a state in which the request makes sense.
  *
  * What values mean is looked at by the handlers: addresses (memory.c), sizes of rings (ring.c), the
@@ -181,32 +180,6 @@ static bool ring_of(enum body body, const struct vu_message *message, uint64_t *
 	}
 }
 
-const uint8_t *config_written(const struct door *door, const struct vu_message *message)
-{
-	uint32_t offset = message->body.config.offset % VU_CONFIG_MMIO;
-
-	if (!door->writable || door->writable < offset ||
-	    door->writable - offset >= message->body.config.size)
-		return NULL;
-	return &message->body.config.bytes[door->writable - offset];
-}
-
-/*
- * Whether configuration may be written so. A device that has nothing to be written refuses that,
- * and its connection goes on. What a migration brings may be all of it.
- */
-static bool may_write(const struct door *door, const struct vu_message *message)
-{
-	const uint8_t *byte = config_written(door, message);
-
-	if (!door->writable)
-		return true;
-	if (message->body.config.flags == VU_CONFIG_WRITABLE &&
-	    (!byte || message->body.config.size != 1))
-		return false;
-	return !byte || *byte <= 1;
-}
-
 enum status message_check(const struct door *door, const struct vu_message *message,
 			  struct failure *why)
 {
@@ -230,10 +203,6 @@ enum status message_check(const struct door *door, const struct vu_message *mess
 	if (rule->feature != NO_FEATURE && !(door->protocol >> rule->feature & 1))
 		return failed(why, ST_PEER, "%s: protocol feature %d was not acknowledged",
 			      rule->name, rule->feature);
-	if (head->request == VU_SET_CONFIG && !may_write(door, message))
-		return failed(why, ST_PEER, "%s: %u bytes at %u are not 0 or 1 at %u", rule->name,
-			      message->body.config.size, message->body.config.offset,
-			      door->writable);
 	if (rule->when & OWNED && !door->owned)
 		return failed(why, ST_PEER, "%s: came before SET_OWNER", rule->name);
 	if (!ring_of(rule->body, message, &ring))

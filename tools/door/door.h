@@ -322,12 +322,6 @@ enum status door_push_features(struct door *door, struct failure *why);
 /* Do what follows from other features, or from a log: for the kernel, and for each ring. */
 enum status door_update(struct door *door, struct failure *why);
 
-/*
- * The byte of the configuration that is @writable, within a message; NULL if it is not in it, or
- * there is none.
- */
-const uint8_t *config_written(const struct door *door, const struct vu_message *message);
-
 /* Have the kernel log no more, and unmap the log. */
 enum status log_drop(struct door *door, struct failure *why);
 

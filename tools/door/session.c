@@ -408,20 +408,42 @@ static enum status on_get_config(struct door *door, struct vu_message *message, 
 	return ST_OK;
 }
 
-/* What may not be written is what is said here anyway, if a migration brings it. */
+/*
+ * The byte of the configuration that is @writable, within a message; NULL if it is not in it, or
+ * there is none.
+ */
+static const uint8_t *config_written(const struct door *door, const struct vu_message *message)
+{
+	uint32_t offset = config_offset(message);
+
+	if (!door->writable || door->writable < offset ||
+	    door->writable - offset >= message->body.config.size)
+		return NULL;
+	return &message->body.config.bytes[door->writable - offset];
+}
+
+/*
+ * Front ends pass on what their guest writes, so that may be anything: what may not be written is
+ * refused, and the connection goes on. What a migration brings may be all of the configuration; of
+ * that the rest is what is said here anyway.
+ */
 static enum status on_set_config(struct door *door, struct vu_message *message, struct failure *why)
 {
 	const uint8_t *byte = config_written(door, message);
-	uint32_t flags = message->body.config.flags;
+	uint32_t flags = message->body.config.flags, size = message->body.config.size;
 
 	if (flags > VU_CONFIG_MIGRATION)
 		return failed(why, ST_PEER, "SET_CONFIG with flags %#x", flags);
-	if (byte)
-		return door->backend->write(door, *byte, why);
-	if (flags == VU_CONFIG_MIGRATION)
+	if (!byte && flags == VU_CONFIG_MIGRATION)
 		return ST_OK;
-	return failed(why, ST_FEATURE, "configuration is not to be written (%u bytes at %u)",
-		      message->body.config.size, config_offset(message));
+	if (!byte || (size != 1 && flags != VU_CONFIG_MIGRATION))
+		return failed(why, ST_FEATURE,
+			      "configuration is not to be written (%u bytes at %u)", size,
+			      config_offset(message));
+	if (*byte > 1)
+		return failed(why, ST_FEATURE, "%u is written at %u, which can be 0 and 1", *byte,
+			      door->writable);
+	return door->backend->write(door, *byte, why);
 }
 
 static enum status on_reset_device(struct door *door, struct vu_message *message,
