@@ -127,6 +127,12 @@ static enum status open_node(const char *address, int *node, struct failure *why
 	case ENOENT:
 		return failed(why, ST_PCI_PROBE, "/%s is not there: the kernel's log says why",
 			      path);
+	case ENODEV:
+	case ENXIO:
+		return failed(why, ST_PCI_PROBE,
+			      "/%s: the function does not answer, or is in quarantine: the "
+			      "kernel's log says why",
+			      path);
 	default:
 		return failed(why, ST_SYSTEM, "/%s: %s", path, strerror(errno));
 	}

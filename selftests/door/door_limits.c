@@ -12,6 +12,7 @@
 #include <linux/virtio_net.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "front.h"
 #include "ktap.h"
@@ -250,6 +251,37 @@ static void takes_what_mtu_it_can_have(long unlimited)
 	front_end(&front);
 }
 
+static void tells_whose_fault_a_mapping_is(long arg)
+{
+	static const struct {
+		int error;
+		enum status status;
+		const char *says;
+	} errors[] = {
+		{ ENOSPC, ST_PEER, "too many mappings" },
+		{ ENOMEM, ST_PEER, "RLIMIT_MEMLOCK" },
+		{ EINVAL, ST_PEER, "reserved" },
+		{ EFAULT, ST_PEER, "pinned" },
+		{ ENODEV, ST_SYSTEM, "gone" },
+		{ EPERM, ST_SYSTEM, "cannot be mapped" },
+		{ EINTR, ST_SYSTEM, "cannot be mapped" },
+	};
+	const union vu_body body = { .one.region = { 1ull << 32, GUEST_SIZE, 1ull << 46, 0 } };
+	int fd = front_file(GUEST_SIZE);
+
+	(void)arg;
+	for (unsigned int i = 0; i < ARRAY_SIZE(errors); i++) {
+		begin(VIRTIO_ID_NET, NO_CONFIG, PACKED);
+		front.function.unmappable = errors[i].error;
+		front_send(&front, VU_ADD_MEM_REG, VU_VERSION, &body, sizeof(body.one), &fd, 1);
+		kt_check(front_step(&front) == errors[i].status &&
+				 strstr(front.why.text, errors[i].says),
+			 "%s: \"%s\"", strerror(errors[i].error), front.why.text);
+		front_end(&front);
+	}
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct kt_case cases[] = {
@@ -306,6 +338,8 @@ int main(int argc, char **argv)
 		{ .name = "takes any MTU where the function tells none",
 		  .run = takes_what_mtu_it_can_have,
 		  .arg = 1 },
+		{ .name = "tells whose fault it is that memory cannot be mapped",
+		  .run = tells_whose_fault_a_mapping_is },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -277,6 +277,8 @@ static int map(struct fake_vdpa *fake, const struct vhost_iotlb_msg *msg)
 	for (unsigned int i = 0; i < fake->map_count; i++)
 		MUST(msg->iova - fake->maps[i].first >= fake->maps[i].size &&
 		     fake->maps[i].first - msg->iova >= msg->size);
+	if (fake->unmappable)
+		return refuse(fake->unmappable);
 	if (FAKE_RESERVED - msg->iova < msg->size)
 		return refuse(EINVAL);
 	if (msg->size > fake->most - fake->mapped)

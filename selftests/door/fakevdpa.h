@@ -49,6 +49,7 @@ struct fake_vq {
  * @map_count: how many
  * @mapped: bytes
  * @most: bytes that may be mapped
+ * @unmappable: error number of every mapping from now on, or 0
  * @updates: mappings made so far
  * @resets: so far
  * @config_call: eventfd
@@ -71,6 +72,7 @@ struct fake_vdpa {
 	unsigned int map_count;
 	uint64_t mapped;
 	uint64_t most;
+	int unmappable;
 	unsigned int updates;
 	unsigned int resets;
 	int config_call;

@@ -55,8 +55,16 @@ static enum status message(const struct door *door, uint8_t type, uint64_t guest
 	case EFAULT:
 		what = "memory of this kind of file cannot be pinned";
 		break;
+	case ENOSPC:
+		what = "too many mappings, or too widely spread for the IOMMU's page tables, since "
+		       "the function was opened";
+		break;
 	case ENODEV:
 		return failed(why, ST_SYSTEM, "the function is gone");
+	case EPERM: /* another process owns it */
+	case EINTR: /* this one is being killed */
+		return failed(why, ST_SYSTEM, "%llu bytes at guest %#llx cannot be mapped: %s",
+			      (unsigned long long)size, (unsigned long long)guest, what);
 	}
 	return failed(why, ST_PEER, "a memory region of %llu bytes at guest %#llx: %s",
 		      (unsigned long long)size, (unsigned long long)guest, what);
