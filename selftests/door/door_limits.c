@@ -282,6 +282,23 @@ static void tells_whose_fault_a_mapping_is(long arg)
 	close(fd);
 }
 
+/* What the function does not offer it is not told. */
+static void orders_as_the_function_can(long arg)
+{
+	(void)arg;
+	front_have_function(&front, VIRTIO_ID_BLOCK);
+	front.function.offered &= ~BIT(VIRTIO_F_ORDER_PLATFORM);
+	front_plug_function(&front, NO_CONFIG);
+	front_greet(&front, PACKED);
+	front_memory(&front, 0, 2);
+	describe(0, 256);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+	kt_check(front.function.vqs[0].ready &&
+			 !(front.function.features & BIT(VIRTIO_F_ORDER_PLATFORM)),
+		 "%#llx", (unsigned long long)front.function.features);
+	front_end(&front);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct kt_case cases[] = {
@@ -340,6 +357,8 @@ int main(int argc, char **argv)
 		  .arg = 1 },
 		{ .name = "tells whose fault it is that memory cannot be mapped",
 		  .run = tells_whose_fault_a_mapping_is },
+		{ .name = "is told of no order that it does not offer",
+		  .run = orders_as_the_function_can },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -26,6 +26,13 @@
 #define NO_STATUS BIT(VU_P_STATUS)
 #define NO_CONFIG BIT(VU_P_CONFIG)
 
+/* Drivers keep the order that devices want without being told: see function_features(). */
+#if defined(__x86_64__) || defined(__i386__)
+#define ORDERED BIT(VIRTIO_F_ORDER_PLATFORM)
+#else
+#define ORDERED 0
+#endif
+
 static struct front front;
 
 /* The guest's memory, as the guest has it: two regions of one file. */
@@ -163,7 +170,7 @@ static void runs_rings_at_the_guests_addresses(long mq)
 			  BIT(VIRTIO_NET_F_STATUS) | BIT(VIRTIO_NET_F_MTU) |
 			  (mq ? BIT(VIRTIO_NET_F_MQ) | BIT(VIRTIO_NET_F_CTRL_VQ) : 0) |
 			  BIT(VIRTIO_RING_F_INDIRECT_DESC) | BIT(VIRTIO_RING_F_EVENT_IDX) |
-			  BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM)),
+			  BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM) | ORDERED),
 		 "%#llx", (unsigned long long)front.function.features);
 	end();
 }

@@ -6,9 +6,9 @@
  *
  * The function has the guest's rings, at the guest's own addresses, and nothing of them is looked
  * at here but where they are (below). Features and configuration are the function's, as far as they
- * need no control queue: that one is the front end's own business. Two features the front end does
- * not see: ACCESS_PLATFORM, without which a function is not behind the IOMMU, and CTRL_VQ, by which
- * the kernel tells a card how many pairs are enabled.
+ * need no control queue: that one is the front end's own business. Three features are the door's:
+ * ACCESS_PLATFORM, without which a function is not behind the IOMMU; CTRL_VQ, by which the kernel
+ * tells a card how many pairs are enabled; and ORDER_PLATFORM, without which hardware may decline.
  *
  * A driver sets a device up and then says DRIVER_OK, at which it begins. A front end with STATUS
  * says it here, too. For others it is when the first ring is to run, of a card when the function has
@@ -116,12 +116,22 @@ static enum status vdpa_let_go(struct door *door, struct failure *why)
 	return status;
 }
 
-/* What the function is told; see the theory above for the two that no front end sees. */
+/*
+ * What a driver that was told of no ORDER_PLATFORM does all the same (VIRTIO 1.2, 6.1). Drivers have
+ * the barriers of processors then; on x86 those of devices are no stronger for memory.
+ */
+#if defined(__x86_64__) || defined(__i386__)
+#define KEPT_BY_ALL BIT(VIRTIO_F_ORDER_PLATFORM)
+#else
+#define KEPT_BY_ALL 0
+#endif
+
+/* What the function is told; see the theory above for those that no front end sees. */
 static uint64_t function_features(const struct door *door)
 {
 	uint64_t features = door->features & door->kernel_features;
 
-	features |= BIT(VIRTIO_F_ACCESS_PLATFORM);
+	features |= BIT(VIRTIO_F_ACCESS_PLATFORM) | (door->kernel_features & KEPT_BY_ALL);
 	if (door->backend == &door_vdpa_net_backend) {
 		features &= ~BIT(VIRTIO_NET_F_CTRL_VQ);
 		if (features & BIT(VIRTIO_NET_F_MQ))
