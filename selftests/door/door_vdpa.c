@@ -216,6 +216,8 @@ static void begins_anew_after_a_reset(long by_status)
 		front_number(&front, VU_SET_STATUS, 0);
 	kt_check(get_base(0) == 77, "base of ring 0");
 	kt_check(!front.function.status && front.function.resets == 1, "not reset");
+	kt_check(front.function.vqs[0].kick < 0 && front.function.vqs[1].kick < 0,
+		 "the kernel keeps the eventfds of rings that stopped");
 	kt_check(get_base(1) == 5 && front.function.resets == 1, "base of ring 1, or twice reset");
 	*used_index(0) = *used_index(1) = 0;
 	start(0);

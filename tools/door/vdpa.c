@@ -424,10 +424,16 @@ static enum status vdpa_stop(struct door *door, unsigned int ring, struct failur
 	if (status)
 		return status;
 	for (unsigned int i = 0; i < door->ring_count; i++) {
+		struct vhost_vring_file none = { .fd = -1 };
 		struct door_ring *r = &door->rings[i];
 
 		if (!r->running)
 			continue;
+		/* The front end may write to its eventfds what it likes from now on. */
+		status = door_control(door, i, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", &none,
+				      why);
+		if (status)
+			return status;
 		r->running = false;
 		/* It begins again only when it is kicked off again. */
 		if (i != ring)
