@@ -142,7 +142,7 @@ static void begins_with_the_first_ring_of_a_disk(long arg)
 	front_end(&front);
 }
 
-/* What VIRTIO has as the number of pairs or queues, as a front end reads it: at once, and bytewise. */
+/* The number of pairs or queues, as a front end reads it: at once, and bytewise. */
 static unsigned int told(uint32_t at)
 {
 	union vu_body body;

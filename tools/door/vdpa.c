@@ -11,9 +11,9 @@
  * tells a card how many pairs are enabled; and ORDER_PLATFORM, without which hardware may decline.
  *
  * A driver sets a device up and then says DRIVER_OK, at which it begins. A front end with STATUS
- * says it here, too. For others it is when the first ring is to run, of a card when the function has
- * both of the first pair; hardware need not take queues after that, so those that are described by
- * then go with it, of a card none but that pair.
+ * says it here, too. For others it is when the first ring is to run, of a card when the function
+ * has both of the first pair; hardware need not take queues after that, so those that are described
+ * by then go with it, of a card none but that pair.
  *
  * A function cannot stop a ring, but only be reset as a whole. So GET_VRING_BASE of one stops all.
  * A ring that is merely disabled stays with it.
@@ -117,8 +117,8 @@ static enum status vdpa_let_go(struct door *door, struct failure *why)
 }
 
 /*
- * What a driver that was told of no ORDER_PLATFORM does all the same (VIRTIO 1.2, 6.1). Drivers have
- * the barriers of processors then; on x86 those of devices are no stronger for memory.
+ * What a driver that was told of no ORDER_PLATFORM does all the same (VIRTIO 1.2, 6.1). Drivers
+ * have the barriers of processors then; on x86 those of devices are no stronger for memory.
  */
 #if defined(__x86_64__) || defined(__i386__)
 #define KEPT_BY_ALL BIT(VIRTIO_F_ORDER_PLATFORM)
