@@ -255,7 +255,7 @@ static void begin(struct door *door, uint8_t how)
 	say(door, VU_SET_MEM_TABLE, &body, VU_TABLE_HEAD + 32, memory_fd);
 	if (door->protocol >> VU_P_INFLIGHT_SHMFD & 1 && how & 8)
 		remember(door);
-	for (uint64_t i = 0; i < (how >> 4 & 3); i++) {
+	for (uint64_t i = 0; i < (how >> 4 & 3) && i < door->ring_count; i++) {
 		body.state = (struct vhost_vring_state){ (uint32_t)i, 256 };
 		say(door, VU_SET_VRING_NUM, &body, 8, -1);
 		body.addr = (struct vhost_vring_addr){ .index = (uint32_t)i,
@@ -377,7 +377,7 @@ static void make_function(struct door *door, struct fake_vdpa *function, struct 
 	struct failure why;
 
 	fake_vdpa_init(function, take8() & 1 ? VIRTIO_ID_BLOCK : VIRTIO_ID_NET);
-	*vdpa = (struct door_vdpa){ .node = FAKE_NODE };
+	*vdpa = (struct door_vdpa){ .node = FAKE_NODE, .queues = take8() & 3 };
 	door->kernel = &function->kernel;
 	if (door_vdpa_init(vdpa, door->kernel, &why))
 		die(why.text);
