@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 
-from . import cases, vm
-from .bench import amount, host_run
+from . import cases, net, vm
+from .bench import QUEUES, amount, host_run
 from .door import SHUNT
 from .front import SIZE, Front
 from .function import FunctionDoor
@@ -150,6 +150,19 @@ def pins_no_more_than_it_may(bench):
     own.start()
 
 
+def two_queue_pairs(bench):
+    """A card of two pairs uses both, since the kernel tells the function how many are enabled."""
+    guest = bench.boot(bench.nic(queues=QUEUES))
+    text = cases.two_queue_pairs(bench)
+    pairs = net.shunt_fdinfo(guest.carrier)[0]['shunt-pairs']
+    check(pairs == str(QUEUES), f'the function uses {pairs} pairs')
+    guest.reset()
+    bench.settle(guest)
+    bench.transfer()
+    bench.drop()
+    return text
+
+
 CASES = (cases.ping, cases.tcp_both_ways, blocks, reset_by_the_vmm, reboot_by_the_guest,
          no_exits_and_no_continuing, doors_killed_under_traffic, doors_end_by_sigterm,
-         has_the_function_alone, pins_no_more_than_it_may)
+         has_the_function_alone, pins_no_more_than_it_may, two_queue_pairs)
