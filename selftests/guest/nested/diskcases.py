@@ -446,10 +446,6 @@ def write_cache(bench):
         writes('write back', True)
         switch('write through', 'write back')
         writes('write back', False)
-        bench.guest().qmp.run('stop')
-        bench.guest().qmp.run('cont')
-        writes('write back', True)
-        switch('write through', 'write back')
         _move(bench)
         writes('write back', True)
     finally:
