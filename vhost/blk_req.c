@@ -528,12 +528,11 @@ static int run(struct shunt_blk_vq *bvq, struct pass *pass)
 		/* What ends wakes us: that is when there is room again. */
 		if (err || pass->over || full(bvq))
 			return err;
-		/* That may have made room. For what was seen already there is no kick. */
-		if (shunt_vq_pending(vq))
-			continue;
 		/* A guest may have us look in vain: that counts as well. */
 		pass->over = ++pass->requests >= SHUNT_PASS_PACKETS;
-		if (shunt_worker_busy_poll(vq, has_more, bvq))
+		/* There may be room now. For what was seen already there is no kick. */
+		if (shunt_vq_pending(vq) ||
+		    shunt_worker_busy_poll(vq, has_more, bvq))
 			continue;
 		err = shunt_vq_arm(vq);
 		if (err <= 0)
