@@ -22,7 +22,7 @@ set grid ytics lc rgb "#dddddd" lt 1
 set border 3 lc rgb "#666666"
 set tics nomirror
 set xtics rotate by {rotate} {align}
-set yrange [0:*]
+set yrange [0:{top:.3g}]
 set ylabel "{ylabel}"
 set key outside below left Left reverse maxrows 4 samplen 1.5
 """
@@ -43,6 +43,12 @@ def _bar(figures, work, peer, reference):
     return None if ratio is None else (ratio.median, ratio.min, ratio.max)
 
 
+def _top(bars):
+    """Where the plot ends: one whisker of a bad round is cut before it makes all bars small."""
+    most = max((value for value, _, _ in bars), default=0) or 1
+    return min(1.05 * max(max((high for _, _, high in bars), default=0), most), 1.5 * most)
+
+
 def shown(figures):
     """The peers that have bars.  What a host does itself leaves no room for guests."""
     return [peer for peer in figures.peers()
@@ -60,8 +66,11 @@ def script(figures, output):
         better = "less is better" if less == {True} else "more is better"
         label = f"ratio to {table.reference(reference)}\\n({better})"
     crowded = len(works) > 8
+    bars = {(work, peer): _bar(figures, work, peer, reference)
+            for work in works for peer in peers}
     lines = [_HEAD.format(height=430 + 22 * ((len(peers) + 2) // 3), output=output, ylabel=label,
-                          rotate=30 if crowded else 0, align="right" if crowded else "")]
+                          rotate=30 if crowded else 0, align="right" if crowded else "",
+                          top=_top([bar for bar in bars.values() if bar]))]
     if reference is not None:
         lines.append('set arrow from graph 0, first 1 to graph 1, first 1 nohead lw 1.5 '
                      'lc rgb "#aa3333" front\n')
@@ -69,15 +78,15 @@ def script(figures, output):
     for work in works:
         cells = [f'"{work}"']
         for peer in peers:
-            bar = _bar(figures, work, peer, reference)
+            bar = bars[work, peer]
             cells += [f"{number:.5g}" for number in bar] if bar else ["NaN"] * 3
         lines.append(" ".join(cells) + "\n")
     lines.append("END\n")
     colors = _color(peers)
-    bars = [f'$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}'
-            f'{":xtic(1)" if i == 0 else ""} title "{table.peer(peer)}" '
-            f'lc rgb "{colors[peer]}"' for i, peer in enumerate(peers)]
-    lines.append("plot " + ", \\\n     ".join(bars) + "\n")
+    drawn = [f'$data using {2 + 3 * i}:{3 + 3 * i}:{4 + 3 * i}'
+             f'{":xtic(1)" if i == 0 else ""} title "{table.peer(peer)}" '
+             f'lc rgb "{colors[peer]}"' for i, peer in enumerate(peers)]
+    lines.append("plot " + ", \\\n     ".join(drawn) + "\n")
     return "".join(lines)
 
 

@@ -15,7 +15,8 @@ body { font: 15px/1.5 "DejaVu Sans", "Segoe UI", sans-serif; color: #222; backgr
 h1 { font-size: 1.7em; margin-bottom: .1em; } h2 { font-size: 1.25em; margin: 2.2em 0 .3em; }
 h3 { font-size: 1.05em; margin: 1.4em 0 .2em; }
 p { max-width: 60em; } .small { color: #555; font-size: .9em; }
-table { border-collapse: collapse; margin: .8em 0; font-size: .9em; }
+table { border-collapse: collapse; margin: .8em 0; font-size: .9em;
+        display: block; max-width: 100%; overflow-x: auto; }
 th, td { padding: .25em .7em; text-align: right; border-bottom: 1px solid #e4e4e4;
          font-variant-numeric: tabular-nums; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #999; }
@@ -70,7 +71,7 @@ def _ratio_note(figures):
     if figures.spec.kind == "wall":
         rounds = {len(found) for found in figures.rounds.values()}
         note += (f" Medians of {max(rounds)} rounds, and the smallest and largest ratio, each "
-                 "taken within a round.")
+                 "taken within a round; where the plot ends its whiskers are cut.")
     return f'<p class="small">{note}</p>'
 
 
