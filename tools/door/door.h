@@ -335,6 +335,9 @@ enum status ring_check_log(const struct door *door, unsigned int ring, uint64_t 
 /* Hand the kernel a ring's addresses, translated. */
 enum status ring_push_addr(struct door *door, unsigned int ring, struct failure *why);
 
+/* Hand the kernel a ring's eventfds, that for kicks last: with it the ring may begin. */
+enum status ring_push_fds(struct door *door, unsigned int ring, struct failure *why);
+
 /* Hand the kernel the addresses of all rings that run. */
 enum status rings_push_addr(struct door *door, struct failure *why);
 

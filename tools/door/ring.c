@@ -122,6 +122,21 @@ static enum status push_fd(struct door *door, unsigned int ring, unsigned long r
 	return door_control(door, ring, request, what, &file, why);
 }
 
+enum status ring_push_fds(struct door *door, unsigned int ring, struct failure *why)
+{
+	const struct door_ring *r = &door->rings[ring];
+	enum status status;
+
+	status = push_fd(door, ring, VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", r->err, why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL", r->call,
+				 why);
+	if (!status)
+		status = push_fd(door, ring, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", r->kick,
+				 why);
+	return status;
+}
+
 /*
  * Where a ring is whose device drains, if that is known better than by the front end's word: it is
  * left in @base, which does not change if not. Of a ring that is @state RUNNING or BROKEN nothing
@@ -206,14 +221,7 @@ static enum status push_ring(struct door *door, unsigned int ring, struct failur
 	if (!status)
 		status = ring_push_addr(door, ring, why);
 	if (!status)
-		status = push_fd(door, ring, VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", r->err,
-				 why);
-	if (!status)
-		status = push_fd(door, ring, VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL", r->call,
-				 why);
-	if (!status)
-		status = push_fd(door, ring, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", r->kick,
-				 why);
+		status = ring_push_fds(door, ring, why);
 	return status ? status : door->backend->bind(door, ring, true, why);
 }
 

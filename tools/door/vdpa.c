@@ -292,23 +292,6 @@ static enum status check_size(struct door *door, unsigned int ring, struct failu
 		      ring, num, most.num);
 }
 
-static enum status push_fds(struct door *door, unsigned int ring, struct failure *why)
-{
-	const struct door_ring *r = &door->rings[ring];
-	struct vhost_vring_file err = { .fd = r->err }, call = { .fd = r->call },
-				kick = { .fd = r->kick };
-	enum status status;
-
-	status = door_control(door, ring, VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", &err, why);
-	if (!status)
-		status = door_control(door, ring, VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL",
-				      &call, why);
-	if (!status)
-		status = door_control(door, ring, VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK",
-				      &kick, why);
-	return status;
-}
-
 /* Let the function have a ring that check() did not refuse. */
 static enum status give(struct door *door, unsigned int ring, struct failure *why)
 {
@@ -336,7 +319,7 @@ static enum status give(struct door *door, unsigned int ring, struct failure *wh
 		status = door_control(door, ring, VHOST_SET_VRING_ADDR, "VHOST_SET_VRING_ADDR",
 				      &addr, why);
 	if (!status)
-		status = push_fds(door, ring, why);
+		status = ring_push_fds(door, ring, why);
 	if (!status)
 		status = door_control(door, ring, VHOST_VDPA_SET_VRING_ENABLE,
 				      "VHOST_VDPA_SET_VRING_ENABLE", &enable, why);
