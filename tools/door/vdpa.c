@@ -192,6 +192,12 @@ static bool packed_was_used(const struct door *door, const struct door_ring *r, 
 	return true;
 }
 
+/* A place of a packed ring that is none to start at: its last descriptor, in no first round. */
+static uint32_t not_the_start(const struct door_ring *r)
+{
+	return (r->num - 1) | (r->num - 1) << 16;
+}
+
 /* Where a ring is, by what is in it; false if that cannot be read. */
 static bool find_place(const struct door *door, unsigned int ring, uint32_t *place)
 {
@@ -202,8 +208,7 @@ static bool find_place(const struct door *door, unsigned int ring, uint32_t *pla
 	if (is_packed(door)) {
 		if (!packed_was_used(door, r, &was))
 			return false;
-		/* Its last descriptor, with wrap counters that it does not begin with. */
-		*place = was ? (r->num - 1) | (r->num - 1) << 16 : PACKED_START;
+		*place = was ? not_the_start(r) : PACKED_START;
 		return true;
 	}
 	/* The index comes after the flags. */
@@ -423,7 +428,7 @@ static enum status vdpa_stop(struct door *door, unsigned int ring, struct failur
 			r->started = false;
 		/* Memory that is not there any more does not say that it was not used. */
 		if (!find_place(door, i, &r->left))
-			r->left = is_packed(door) ? (r->num - 1) | (r->num - 1) << 16 : 1;
+			r->left = is_packed(door) ? not_the_start(r) : 1;
 		r->base = r->left;
 	}
 	return ST_OK;
