@@ -19,7 +19,6 @@
 #include "door/jail.h"
 #include "lib/disk.h"
 #include "serving.h"
-#include "stdfds.h"
 #include "uapi/shunt.h"
 
 /* What the command line asks for. */
@@ -135,18 +134,11 @@ int disk_serve(const struct context *context, int argc, char **argv)
 
 	if (serving_wants_capabilities(argc, argv))
 		return serving_print_capabilities("block", features);
-	if (context->json) {
-		failed(&why, ST_USAGE,
-		       "disk serve: has no output of its own: -j means nothing to it");
-		return complain(&why);
-	}
-	status = parse_options(argc, argv, &wish, &why);
+	status = serving_refuse_json(context, "disk serve", &why);
 	if (!status)
-		status = serving_users(&wish.serving, &serving, &why);
+		status = parse_options(argc, argv, &wish, &why);
 	if (!status)
-		status = fill_standard_fds(&why);
-	if (!status)
-		status = serving_reserve(&serving, &why);
+		status = serving_prepare(&wish.serving, &serving, &why);
 	if (!status)
 		status = disk_open(&wish.disk, &disk, waiting, &why);
 	if (!status)

@@ -20,7 +20,6 @@
 #include "lib/vhostdev.h"
 #include "net_plug.h"
 #include "serving.h"
-#include "stdfds.h"
 
 /* What the command line asks for. */
 struct serve_wish {
@@ -114,22 +113,15 @@ int net_serve(const struct context *context, int argc, char **argv)
 
 	if (serving_wants_capabilities(argc, argv))
 		return serving_print_capabilities("net", features);
-	if (context->json) {
-		failed(&why, ST_USAGE,
-		       "net serve: has no output of its own: -j means nothing to it");
-		return complain(&why);
-	}
-	status = parse_options(argc, argv, &wish, &why);
+	status = serving_refuse_json(context, "net serve", &why);
+	if (!status)
+		status = parse_options(argc, argv, &wish, &why);
 	if (!status && wish.mac) {
 		status = args_mac("--mac", wish.mac, net.mac, &why);
 		net.has_mac = true;
 	}
 	if (!status)
-		status = serving_users(&wish.serving, &serving, &why);
-	if (!status)
-		status = fill_standard_fds(&why);
-	if (!status)
-		status = serving_reserve(&serving, &why);
+		status = serving_prepare(&wish.serving, &serving, &why);
 	if (!status)
 		status = net_check_privilege("net serve", &why);
 	if (!status)

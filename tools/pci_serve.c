@@ -30,7 +30,6 @@
 #include "lib/pcinode.h"
 #include "pci.h"
 #include "serving.h"
-#include "stdfds.h"
 
 /* What the command line asks for. */
 struct serve_wish {
@@ -202,20 +201,13 @@ int pci_serve(const struct context *context, int argc, char **argv)
 	struct failure why;
 	enum status status;
 
-	if (context->json) {
-		failed(&why, ST_USAGE,
-		       "pci serve: has no output of its own: -j means nothing to it");
-		return complain(&why);
-	}
-	status = pci_take_device("pci serve", argc, argv, address, &why);
+	status = serving_refuse_json(context, "pci serve", &why);
+	if (!status)
+		status = pci_take_device("pci serve", argc, argv, address, &why);
 	if (!status)
 		status = parse_options(argc - 1, argv + 1, &wish, &why);
 	if (!status)
-		status = serving_users(&wish.serving, &serving, &why);
-	if (!status)
-		status = fill_standard_fds(&why);
-	if (!status)
-		status = serving_reserve(&serving, &why);
+		status = serving_prepare(&wish.serving, &serving, &why);
 	if (!status)
 		status = open_node(address, &vdpa.node, &why);
 	vdpa.queues = wish.queues;

@@ -18,6 +18,7 @@
 #include "cmd.h"
 #include "door/jail.h"
 #include "serving.h"
+#include "stdfds.h"
 
 /* Used when neither --user says who, nor is there a user of this name. */
 #define NOBODY "nobody"
@@ -101,8 +102,18 @@ enum status serving_wish_check(const struct serving_wish *wish, const char *verb
 	return ST_OK;
 }
 
-enum status serving_users(const struct serving_wish *wish, struct serving *serving,
-			  struct failure *why)
+enum status serving_refuse_json(const struct context *context, const char *verb,
+				struct failure *why)
+{
+	if (context->json)
+		return failed(why, ST_USAGE,
+			      "%s: has no output of its own: -j means nothing to it", verb);
+	return ST_OK;
+}
+
+/* Find the users that a wish names; changes nothing. */
+static enum status find_users(const struct serving_wish *wish, struct serving *serving,
+			      struct failure *why)
 {
 	enum status status = ST_OK;
 
@@ -121,8 +132,15 @@ enum status serving_users(const struct serving_wish *wish, struct serving *servi
 	return status;
 }
 
-enum status serving_reserve(struct serving *serving, struct failure *why)
+enum status serving_prepare(const struct serving_wish *wish, struct serving *serving,
+			    struct failure *why)
 {
+	enum status status = find_users(wish, serving, why);
+
+	if (!status)
+		status = fill_standard_fds(why);
+	if (status)
+		return status;
 	serving->place = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	return serving->place < 0 ? failed(why, ST_SYSTEM, "/dev/null: %s", strerror(errno)) :
 				    ST_OK;

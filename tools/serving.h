@@ -11,6 +11,8 @@
 #include "door/serve.h"
 #include "lib/status.h"
 
+struct context;
+
 /**
  * struct serving_wish - what the command line asks for
  * @path: of the socket, or NULL
@@ -41,7 +43,7 @@ struct serving_wish {
 
 /**
  * struct serving - what was made for it
- * @place: holds the descriptor that connections get: see serving_reserve()
+ * @place: holds the descriptor that connections get: see serving_prepare()
  * @socket: where front ends come in
  * @uid: user that the process becomes
  * @gid: group that the process becomes
@@ -101,34 +103,39 @@ enum status serving_wish_check(const struct serving_wish *wish, const char *verb
 			       struct failure *why);
 
 /**
- * serving_users() - find the users that a wish names; changes nothing
- * @wish: checked
- * @serving: all but the place and the socket is filled in
+ * serving_refuse_json() - see that no JSON is asked for
+ * @context: of the command
+ * @verb: who asks
  * @why: filled in on failure
+ *
+ * Before anything else of the command line is looked at.
  *
  * Return: ST_OK or ST_USAGE.
  */
-enum status serving_users(const struct serving_wish *wish, struct serving *serving,
-			  struct failure *why);
+enum status serving_refuse_json(const struct context *context, const char *verb,
+				struct failure *why);
 
 /**
- * serving_reserve() - have a number for the connection that comes before the vhost devices'
- * @serving: its place is filled in; descriptors 0 to 2 are open, the vhost devices are not yet
+ * serving_prepare() - find the users that a wish names, and put descriptors in order
+ * @wish: checked
+ * @serving: all but the socket is filled in; its place stays open until serving_run()
  * @why: filled in on failure
  *
- * What a process had open when it ends the kernel closes in the order of the numbers, and lets go
- * of in the reverse order. So a front end whose back end was killed sees the end of the connection
- * when the vhost devices are through with its rings, and not before: QEMU then looks at the used
- * index at once, and goes on there.
+ * Before the vhost devices are opened: none of them lands on descriptor 0, 1 or 2, and the
+ * connection will have a lower number than they have. What a process had open when it ends the
+ * kernel closes in the order of the numbers, and lets go of in the reverse order. So a front end
+ * whose back end was killed sees the end of the connection when the vhost devices are through with
+ * its rings, and not before: QEMU then looks at the used index at once, and goes on there.
  *
- * Return: ST_OK or ST_SYSTEM.
+ * Return: ST_OK, ST_USAGE or ST_SYSTEM.
  */
-enum status serving_reserve(struct serving *serving, struct failure *why);
+enum status serving_prepare(const struct serving_wish *wish, struct serving *serving,
+			    struct failure *why);
 
 /**
  * serving_open() - make or take the socket
  * @wish: checked
- * @serving: after serving_users() and serving_reserve(); its socket is filled in
+ * @serving: after serving_prepare(); its socket is filled in
  * @why: filled in on failure
  *
  * The last that is done before serving_run(): a front end that connects is not to wait for more.
