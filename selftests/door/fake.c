@@ -21,14 +21,13 @@
 #include "fake.h"
 #include "uapi/shunt.h"
 
-#define BIT(n)	 (1ULL << (n))
-#define MUST(it) must(it, #it, __LINE__)
+#define BIT(n) (1ULL << (n))
 
-static void must(bool it, const char *what, int line)
+void fake_must(bool it, const char *what, const char *file, int line)
 {
 	if (it)
 		return;
-	printf("# fake.c:%d: the kernel was given something wrong: %s\n", line, what);
+	printf("# %s:%d: the kernel was given something wrong: %s\n", file, line, what);
 	fflush(stdout);
 	abort();
 }
@@ -136,7 +135,7 @@ bool fake_is_new(const struct fake *fake)
 	return true;
 }
 
-static int refuse(int error)
+int fake_refuse(int error)
 {
 	errno = error;
 	return -1;
@@ -145,9 +144,9 @@ static int refuse(int error)
 static int set_table(struct fake_file *file, const struct vhost_memory *table)
 {
 	if (table->padding)
-		return refuse(EOPNOTSUPP);
+		return fake_refuse(EOPNOTSUPP);
 	if (table->nregions > FAKE_REGIONS)
-		return refuse(E2BIG);
+		return fake_refuse(E2BIG);
 	file->regions = table->nregions;
 	memcpy(file->region, table->regions, table->nregions * sizeof(file->region[0]));
 	return 0;
@@ -211,13 +210,13 @@ static int set_backend(struct fake *fake, struct fake_file *file, struct fake_ri
 	return 0;
 }
 
-static int set_eventfd(int *place, int fd)
+int fake_set_eventfd(int *place, int fd)
 {
 	struct stat st;
 
 	/* Here it is enough that it is open; fstat() is allowed in the jail. */
 	if (fd >= 0 && fstat(fd, &st))
-		return refuse(EBADF);
+		return fake_refuse(EBADF);
 	*place = fd;
 	return 0;
 }
@@ -251,17 +250,17 @@ static int ring_control(struct fake *fake, struct fake_file *file, unsigned long
 		ring->addressed = true;
 		return 0;
 	case VHOST_SET_VRING_KICK:
-		return set_eventfd(&ring->kick, with_fd->fd);
+		return fake_set_eventfd(&ring->kick, with_fd->fd);
 	case VHOST_SET_VRING_CALL:
-		return set_eventfd(&ring->call, with_fd->fd);
+		return fake_set_eventfd(&ring->call, with_fd->fd);
 	case VHOST_SET_VRING_ERR:
-		return set_eventfd(&ring->err, with_fd->fd);
+		return fake_set_eventfd(&ring->err, with_fd->fd);
 	case VHOST_NET_SET_BACKEND:
 	case VHOST_BLK_SET_BACKEND:
 		MUST(fake->disk == (request == VHOST_BLK_SET_BACKEND));
 		return set_backend(fake, file, ring, with_fd->fd);
 	}
-	return refuse(ENOTTY);
+	return fake_refuse(ENOTTY);
 }
 
 /* Requests that a disk alone knows. */
@@ -284,11 +283,11 @@ static int disk_control(const struct fake *fake, struct fake_file *file, unsigne
 		file->wce = *number;
 		return 0;
 	case SHUNT_BLK_SET_CONFIG_CALL:
-		return set_eventfd(&file->config_call, *(int *)argument);
+		return fake_set_eventfd(&file->config_call, *(int *)argument);
 	case SHUNT_BLK_SET_PLACES:
 		return set_places(file, *(uint64_t *)argument);
 	}
-	return refuse(ENOTTY);
+	return fake_refuse(ENOTTY);
 }
 
 static int vhost_control(struct fake *fake, struct fake_file *file, unsigned long request,
@@ -302,12 +301,12 @@ static int vhost_control(struct fake *fake, struct fake_file *file, unsigned lon
 	}
 	if (request == VHOST_SET_OWNER) {
 		if (file->owned)
-			return refuse(EBUSY);
+			return fake_refuse(EBUSY);
 		file->owned = true;
 		return 0;
 	}
 	if (!file->owned)
-		return refuse(EPERM);
+		return fake_refuse(EPERM);
 	switch (request) {
 	case VHOST_RESET_OWNER:
 		for (unsigned int i = 0; i < FAKE_RINGS; i++)
@@ -326,7 +325,7 @@ static int vhost_control(struct fake *fake, struct fake_file *file, unsigned lon
 		file->log_base = *number;
 		return 0;
 	case VHOST_SET_LOG_FD:
-		return set_eventfd(&file->log_fd, *(int *)argument);
+		return fake_set_eventfd(&file->log_fd, *(int *)argument);
 	case SHUNT_BLK_GET_CONFIG:
 	case SHUNT_BLK_SET_WCE:
 	case SHUNT_BLK_SET_CONFIG_CALL:
@@ -351,7 +350,7 @@ static int tap_control(struct fake *fake, unsigned int queue, unsigned long requ
 	case TUNSETOFFLOAD:
 		MUST(!fake->unused[queue]);
 		if ((unsigned long)argument & ~fake->known_offloads)
-			return refuse(EINVAL);
+			return fake_refuse(EINVAL);
 		fake->offloads = (unsigned long)argument;
 		return 0;
 	case TUNSETVNETHDRSZ:
@@ -359,7 +358,7 @@ static int tap_control(struct fake *fake, unsigned int queue, unsigned long requ
 		fake->header = *(int *)argument;
 		return 0;
 	}
-	return refuse(ENOTTY);
+	return fake_refuse(ENOTTY);
 }
 
 static int fake_control(void *self, int fd, unsigned long request, void *argument)
@@ -380,7 +379,7 @@ static int fake_control(void *self, int fd, unsigned long request, void *argumen
 	return vhost_control(fake, &fake->files[file % FAKE_FILES], request, argument);
 }
 
-static long fake_peek(void *self, const void *at, void *to, size_t size)
+long fake_peek(void *self, const void *at, void *to, size_t size)
 {
 	(void)self;
 	return kernel_real.peek(NULL, at, to, size);
@@ -398,9 +397,9 @@ static int fake_lock(void *self, int fd, int operation)
 	}
 	MUST(!fake->locked);
 	if (fake->no_locks)
-		return refuse(ENOLCK);
+		return fake_refuse(ENOLCK);
 	if (fake->foreign)
-		return refuse(EWOULDBLOCK);
+		return fake_refuse(EWOULDBLOCK);
 	fake->locked = operation;
 	return 0;
 }

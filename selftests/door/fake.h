@@ -99,6 +99,23 @@ void fake_init(struct fake *fake);
 #define FAKE_CAPACITY 0x123456u
 void fake_init_disk(struct fake *fake);
 
+/*
+ * What both kernels have in common (fakevdpa.h).
+ */
+
+/* Abort unless the kernel was given what it may be given. */
+#define MUST(it) fake_must(it, #it, __FILE__, __LINE__)
+void fake_must(bool it, const char *what, const char *file, int line);
+
+/* An ioctl that fails: -1, with errno. */
+int fake_refuse(int error);
+
+/* Have an eventfd in @place, or none (-1). */
+int fake_set_eventfd(int *place, int fd);
+
+/* The @peek of both: it is the real one. */
+long fake_peek(void *self, const void *at, void *to, size_t size);
+
 /* Whether all of this is mapped, of this process. */
 bool fake_is_mapped(uint64_t address, uint64_t size);
 

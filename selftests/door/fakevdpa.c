@@ -9,35 +9,15 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "door/vdpa.h"
 #include "fake.h"
 #include "fakevdpa.h"
 
-#define BIT(n)	 (1ULL << (n))
-#define MUST(it) must(it, #it, __LINE__)
-#define NEEDED	 (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM))
-#define PAGE	 4096ull
-
-static void must(bool it, const char *what, int line)
-{
-	if (it)
-		return;
-	printf("# fakevdpa.c:%d: the function was given something wrong: %s\n", line, what);
-	fflush(stdout);
-	abort();
-}
-
-static int refuse(int error)
-{
-	errno = error;
-	return -1;
-}
+#define BIT(n) (1ULL << (n))
+#define NEEDED (BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_ACCESS_PLATFORM))
+#define PAGE   4096ull
 
 static bool reaches(const struct fake_vdpa *fake, uint64_t address, uint64_t size)
 {
@@ -115,16 +95,6 @@ static int set_features(struct fake_vdpa *fake, uint64_t features)
 	return 0;
 }
 
-static int set_eventfd(int *place, int fd)
-{
-	struct stat st;
-
-	if (fd >= 0 && fstat(fd, &st))
-		return refuse(EBADF);
-	*place = fd;
-	return 0;
-}
-
 static int set_addr(struct fake_vq *vq, const struct vhost_vring_addr *addr, bool packed)
 {
 	MUST(!vq->enabled && !addr->flags);
@@ -182,15 +152,15 @@ static int vq_control(struct fake_vdpa *fake, unsigned long request, void *argum
 	case VHOST_SET_VRING_ADDR:
 		return set_addr(vq, argument, packed);
 	case VHOST_SET_VRING_KICK:
-		return set_eventfd(&vq->kick, file->fd);
+		return fake_set_eventfd(&vq->kick, file->fd);
 	case VHOST_SET_VRING_CALL:
-		return set_eventfd(&vq->call, file->fd);
+		return fake_set_eventfd(&vq->call, file->fd);
 	case VHOST_SET_VRING_ERR:
-		return set_eventfd(&vq->err, file->fd);
+		return fake_set_eventfd(&vq->err, file->fd);
 	case VHOST_VDPA_SET_VRING_ENABLE:
 		return set_enable(fake, vq, state->num);
 	}
-	return refuse(ENOTTY);
+	return fake_refuse(ENOTTY);
 }
 
 static size_t config_size(const struct fake_vdpa *fake)
@@ -225,7 +195,7 @@ static int fake_control(void *self, int fd, unsigned long request, void *argumen
 
 	MUST(fd == FAKE_NODE);
 	if (fake->gone)
-		return refuse(ENODEV);
+		return fake_refuse(ENODEV);
 	switch (request) {
 	case VHOST_GET_FEATURES:
 		*features = fake->offered;
@@ -262,7 +232,7 @@ static int fake_control(void *self, int fd, unsigned long request, void *argumen
 	case VHOST_VDPA_SET_STATUS:
 		return set_status(fake, *status);
 	case VHOST_VDPA_SET_CONFIG_CALL:
-		return set_eventfd(&fake->config_call, *(int *)argument);
+		return fake_set_eventfd(&fake->config_call, *(int *)argument);
 	default:
 		return vq_control(fake, request, argument);
 	}
@@ -278,11 +248,11 @@ static int map(struct fake_vdpa *fake, const struct vhost_iotlb_msg *msg)
 		MUST(msg->iova - fake->maps[i].first >= fake->maps[i].size &&
 		     fake->maps[i].first - msg->iova >= msg->size);
 	if (fake->unmappable)
-		return refuse(fake->unmappable);
+		return fake_refuse(fake->unmappable);
 	if (FAKE_RESERVED - msg->iova < msg->size)
-		return refuse(EINVAL);
+		return fake_refuse(EINVAL);
 	if (msg->size > fake->most - fake->mapped)
-		return refuse(ENOMEM);
+		return fake_refuse(ENOMEM);
 	fake->maps[fake->map_count].first = msg->iova;
 	fake->maps[fake->map_count++].size = msg->size;
 	fake->mapped += msg->size;
@@ -312,17 +282,11 @@ static long fake_inject(void *self, int fd, const void *frame, size_t size)
 	MUST(fd == FAKE_NODE && size == sizeof(*msg));
 	MUST(msg->type == VHOST_IOTLB_MSG_V2 && !msg->asid && fake->owned);
 	if (fake->gone)
-		return refuse(ENODEV);
+		return fake_refuse(ENODEV);
 	MUST(msg->iotlb.type == VHOST_IOTLB_UPDATE || msg->iotlb.type == VHOST_IOTLB_INVALIDATE);
 	bad = msg->iotlb.type == VHOST_IOTLB_UPDATE ? map(fake, &msg->iotlb) :
 						      unmap(fake, &msg->iotlb);
 	return bad ? -1 : (long)size;
-}
-
-static long fake_peek(void *self, const void *at, void *to, size_t size)
-{
-	(void)self;
-	return kernel_real.peek(NULL, at, to, size);
 }
 
 void fake_vdpa_init(struct fake_vdpa *fake, uint32_t kind)
