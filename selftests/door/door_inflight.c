@@ -40,6 +40,15 @@ static int new_region(unsigned int rings, struct shunt_place **places)
 	return fd;
 }
 
+/* The same, and it is the door's. */
+static int take_region(unsigned int rings, struct shunt_place **places)
+{
+	int fd = new_region(rings, places);
+
+	kt_check(!front_set_region(&front, fd, rings, 4096, 0), "%s", front.why.text);
+	return fd;
+}
+
 static void gives_a_region(long size)
 {
 	unsigned int open = front_open_files();
@@ -123,15 +132,16 @@ static void makes_one_region(long arg)
 	kt_check(front_open_files() == open, "descriptors were leaked");
 }
 
-/* A connection whose rings are packed, with this region. */
-static void greet_packed(int fd)
+/* A connection with memory and, unless it is -1, this region. */
+static void connect_with(int fd, bool packed)
 {
 	uint64_t features;
 
 	front_greet(&front, BIT(VHOST_F_LOG_ALL));
 	features = front_ask(&front, VU_GET_FEATURES);
 	kt_check(features & BIT(VIRTIO_F_RING_PACKED), "packed rings are not offered");
-	front_number(&front, VU_SET_FEATURES, features & ~BIT(VHOST_F_LOG_ALL));
+	if (packed)
+		front_number(&front, VU_SET_FEATURES, features & ~BIT(VHOST_F_LOG_ALL));
 	if (fd >= 0)
 		kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
 	front_memory(&front, 0, 1);
@@ -181,12 +191,11 @@ static void goes_on_by_the_region(long arg)
 
 	(void)arg;
 	front_make_disk(&front, 1);
-	greet_packed(-1);
-	fd = new_region(1, &places);
-	kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
+	connect_with(-1, true);
+	fd = take_region(1, &places);
 	kt_check(start_at(fresh) == fresh, "base %#x", front.fake.files[0].rings[0].base);
 	kt_check(!door_reset(&front.door, &why), "%s", why.text);
-	greet_packed(fd);
+	connect_with(fd, true);
 	base = start_at(fresh);
 	kt_check(base == fresh + 3, "goes on at %#x", base);
 	/* Once it ran, the front end is told where it stops. */
@@ -197,9 +206,8 @@ static void goes_on_by_the_region(long arg)
 	/* A region that is new, as after a reset of the guest, knows nothing. */
 	kt_check(!door_reset(&front.door, &why), "%s", why.text);
 	close(fd);
-	greet_packed(-1);
-	fd = new_region(1, &places);
-	kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
+	connect_with(-1, true);
+	fd = take_region(1, &places);
 	kt_check(start_at(fresh + 7) == fresh + 7, "base");
 	close(fd);
 	front_end(&front);
@@ -216,9 +224,8 @@ static void waits_for_a_ring_that_runs(long arg)
 
 	(void)arg;
 	front_make_disk(&front, 1);
-	greet_packed(-1);
-	fd = new_region(1, &places);
-	kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
+	connect_with(-1, true);
+	fd = take_region(1, &places);
 	places[0] = (struct shunt_place){ fresh, SHUNT_PLACE_RUNNING };
 	start_at(fresh);
 	kt_check(ring->backend < 0 && front.door.waiting, "it runs");
@@ -249,14 +256,8 @@ static void tells_where_a_ring_waits(long how)
 	int fd;
 
 	front_make_disk(&front, 1);
-	if (how & 2) {
-		front_greet(&front, BIT(VHOST_F_LOG_ALL));
-		front_memory(&front, 0, 1);
-	} else {
-		greet_packed(-1);
-	}
-	fd = new_region(1, &places);
-	kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
+	connect_with(-1, !(how & 2));
+	fd = take_region(1, &places);
 	if (how & 2)
 		*(uint16_t *)(uintptr_t)(front.fake.files[0].region[0].userspace_addr + 0xa002) =
 			(uint16_t)place;
@@ -288,8 +289,7 @@ static void ends_where_nobody_knows_the_place(long arg)
 	(void)arg;
 	greet(1);
 	front_number(&front, VU_SET_PROTOCOL_FEATURES, front.door.protocol & ~BIT(VU_P_STATUS));
-	fd = new_region(1, &places);
-	kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
+	fd = take_region(1, &places);
 	places[0].state = SHUNT_PLACE_BROKEN;
 	front_send(&front, VU_GET_VRING_BASE, VU_VERSION, &state, sizeof(state), NULL, 0);
 	kt_check(front_step(&front) == ST_PEER && strstr(front.why.text, "not known"), "\"%s\"",
@@ -307,13 +307,8 @@ static void tells_no_place_that_nobody_knows(long state)
 
 	for (int packed = 0; packed < 2; packed++) {
 		front_make_disk(&front, 1);
-		if (packed)
-			greet_packed(-1);
-		else
-			front_greet(&front, BIT(VHOST_F_LOG_ALL));
-		fd = new_region(1, &places);
-		kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
-		front_memory(&front, 0, 1);
+		connect_with(-1, packed);
+		fd = take_region(1, &places);
 		places[0] = (struct shunt_place){ 5, (uint32_t)state };
 		kt_check(!ask_base(&base), "told %#x before it was to start", base);
 		start_at(7);
@@ -339,23 +334,12 @@ static void leaves_broken_rings_alone(long packed)
 
 	front_make_disk(&front, 1);
 	front.fake.breaks = true;
-	if (packed)
-		greet_packed(-1);
-	else
-		front_greet(&front, BIT(VHOST_F_LOG_ALL));
-	fd = new_region(1, &places);
-	kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
-	front_memory(&front, 0, 1);
+	connect_with(-1, packed);
+	fd = take_region(1, &places);
 	start_at(0);
 	kt_check(!door_reset(&front.door, &why), "%s", why.text);
 	kt_check(places[0].state == SHUNT_PLACE_BROKEN, "state %u", places[0].state);
-	if (packed) {
-		greet_packed(fd);
-	} else {
-		front_greet(&front, BIT(VHOST_F_LOG_ALL));
-		kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
-		front_memory(&front, 0, 1);
-	}
+	connect_with(fd, packed);
 	start_at(0);
 	kt_check(ring->backend < 0, "it runs");
 	kt_check(front.why.status && strstr(front.why.text, "broken"), "said \"%s\"",
@@ -370,8 +354,7 @@ static void leaves_broken_rings_alone(long packed)
 	front_ring(&front, VU_SET_VRING_ENABLE, 0, 0);
 	/* The guest has reset its device. */
 	close(fd);
-	fd = new_region(1, &others);
-	kt_check(!front_set_region(&front, fd, 1, 4096, 0), "%s", front.why.text);
+	fd = take_region(1, &others);
 	start_at(0);
 	kt_check(ring->backend >= 0, "does not run");
 	close(fd);
@@ -388,8 +371,7 @@ static void locks_the_disk_for_no_refused_ring(long state)
 	int fd;
 
 	greet(2);
-	fd = new_region(2, &places);
-	kt_check(!front_set_region(&front, fd, 2, 4096, 0), "%s", front.why.text);
+	fd = take_region(2, &places);
 	front_memory(&front, 0, 1);
 	places[1] = (struct shunt_place){ 0, (uint32_t)state };
 	front_ring(&front, VU_SET_VRING_ENABLE, 1, 1);
