@@ -282,6 +282,36 @@ static void tells_whose_fault_a_mapping_is(long arg)
 	close(fd);
 }
 
+/* They end at multiples of 1 GiB. What is mapped of a region goes when the rest cannot be. */
+static void maps_large_memory_in_pieces(long arg)
+{
+	const union vu_body body = { .one.region = { 11ull << 29, 5ull << 29, 1ull << 46, 0 } };
+	const struct vu_region *region = &body.one.region;
+	int fd = front_file(region->size);
+
+	(void)arg;
+	begin(VIRTIO_ID_NET, NO_CONFIG, PACKED);
+	front.function.most = 4ull << 30;
+	front_tell(&front, VU_ADD_MEM_REG, &body, sizeof(body.one), fd);
+	kt_check(front.function.updates == 5 &&
+			 front.function.mapped == region->size + 2 * GUEST_SIZE,
+		 "%u, and %llu bytes", front.function.updates,
+		 (unsigned long long)front.function.mapped);
+	kt_check(front.function.maps[2].first == 11ull << 29 &&
+			 front.function.maps[3].first == 6ull << 30 &&
+			 front.function.maps[4].first == 7ull << 30,
+		 "other pieces");
+	front_tell(&front, VU_REM_MEM_REG, &body, sizeof(body.one), -1);
+	kt_check(front.function.map_count == 2, "not unmapped");
+	front.function.most = 2ull << 30;
+	front_send(&front, VU_ADD_MEM_REG, VU_VERSION, &body, sizeof(body.one), &fd, 1);
+	kt_check(front_step(&front) == ST_PEER && strstr(front.why.text, "RLIMIT_MEMLOCK"),
+		 "\"%s\"", front.why.text);
+	kt_check(front.function.map_count == 4, "it was the first piece");
+	close(fd);
+	front_end(&front);
+}
+
 /* What the function does not offer it is not told. */
 static void orders_as_the_function_can(long arg)
 {
@@ -357,6 +387,7 @@ int main(int argc, char **argv)
 		  .arg = 1 },
 		{ .name = "tells whose fault it is that memory cannot be mapped",
 		  .run = tells_whose_fault_a_mapping_is },
+		{ .name = "maps large memory in pieces", .run = maps_large_memory_in_pieces },
 		{ .name = "is told of no order that it does not offer",
 		  .run = orders_as_the_function_can },
 	};

@@ -35,10 +35,9 @@ void fake_must(bool it, const char *what, const char *file, int line)
 bool fake_is_mapped(uint64_t address, uint64_t size)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), first = address & ~(page - 1);
-	static unsigned char vector[1 << 16];
+	static unsigned char vector[FAKE_PIECE / 4096 + 1];
 
-	/* Far more than any test maps. */
-	if (!size || size >> 28)
+	if (!size || size > FAKE_PIECE)
 		return false;
 	return !mincore((void *)(uintptr_t)first, address + size - first, vector);
 }

@@ -19,6 +19,9 @@
 #define FAKE_FILES   4
 #define FAKE_REGIONS 16
 
+/* More than that the door is not to give the kernel at once; of this size only of a function. */
+#define FAKE_PIECE (1ull << 30)
+
 #define FAKE_RINGS 4 /* of a disk; network devices have two */
 
 /* Numbers of descriptors that no real one has. */

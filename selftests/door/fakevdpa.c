@@ -260,16 +260,24 @@ static int map(struct fake_vdpa *fake, const struct vhost_iotlb_msg *msg)
 	return 0;
 }
 
+/* All mappings that are in a range, none of which is there in part. */
 static int unmap(struct fake_vdpa *fake, const struct vhost_iotlb_msg *msg)
 {
-	unsigned int i = 0;
+	uint64_t left = msg->size;
 
-	while (i < fake->map_count &&
-	       (fake->maps[i].first != msg->iova || fake->maps[i].size != msg->size))
-		i++;
-	MUST(i < fake->map_count);
-	fake->maps[i] = fake->maps[--fake->map_count];
-	fake->mapped -= msg->size;
+	for (unsigned int i = fake->map_count; i; i--) {
+		const uint64_t first = fake->maps[i - 1].first, size = fake->maps[i - 1].size;
+
+		if (first - msg->iova >= msg->size) {
+			MUST(msg->iova - first >= size);
+			continue;
+		}
+		MUST(size <= msg->size - (first - msg->iova));
+		fake->maps[i - 1] = fake->maps[--fake->map_count];
+		fake->mapped -= size;
+		left -= size;
+	}
+	MUST(!left);
 	return 0;
 }
 

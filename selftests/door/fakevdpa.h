@@ -3,8 +3,9 @@
  * fakevdpa.h - a virtio function behind a node of shunt_vfio that is not there
  *
  * As fake.h is a vhost device. The program aborts when the door maps what is not mapped here, not
- * of whole pages, or twice, unmaps what is not one mapping, changes a ring that runs, gives it one
- * that is larger than its own or not aligned, or leaves it one in memory that it cannot reach.
+ * of whole pages, or twice, unmaps what is not mapped or a part of a mapping, changes a ring that
+ * runs, gives it one that is larger than its own or not aligned, or leaves it one in memory that it
+ * cannot reach.
  */
 #ifndef FAKEVDPA_H
 #define FAKEVDPA_H

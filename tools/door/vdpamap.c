@@ -8,6 +8,11 @@
  * mapped, by the place that the door has it mapped at; from then on that place does not matter, and
  * a table that is sent again with the same pieces of the same files changes nothing.
  *
+ * Pinning takes as long as the memory takes to come, and the kernel leaves off for nothing but the
+ * end of the process. So a region is mapped in pieces, and between two of them a signal comes in:
+ * serve.c gives up then what is not over in time. Pieces end where the kernel would end a mapping
+ * of the IOMMU anyway, at multiples of 1 GiB of the function's addresses; they go together.
+ *
  * The IOMMU cannot replace a mapping: what is not in the new table goes first, then what is new
  * comes. While the function has rings, no memory goes that one of them is in: it would go on with a
  * ring that is not there, and neither guest nor VMM would know. Buffers are not looked at; what the
@@ -21,6 +26,9 @@
 #include <unistd.h>
 
 #include "vdpa.h"
+
+/* A piece crosses no multiple of this. */
+#define PIECE (1ULL << 30)
 
 static enum status message(const struct door *door, uint8_t type, uint64_t guest, uint64_t size,
 			   uint64_t host, struct failure *why)
@@ -66,7 +74,7 @@ static enum status message(const struct door *door, uint8_t type, uint64_t guest
 		return failed(why, ST_SYSTEM, "%llu bytes at guest %#llx cannot be mapped: %s",
 			      (unsigned long long)size, (unsigned long long)guest, what);
 	}
-	return failed(why, ST_PEER, "a memory region of %llu bytes at guest %#llx: %s",
+	return failed(why, ST_PEER, "%llu bytes of a memory region, at guest %#llx: %s",
 		      (unsigned long long)size, (unsigned long long)guest, what);
 }
 
@@ -128,7 +136,8 @@ static enum status map(struct door *door, const struct region *region, struct fa
 {
 	struct door_vdpa *vdpa = door->self;
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	enum status status;
+	enum status status = ST_OK;
+	struct vdpa_map *made;
 
 	/* That none is empty or wraps around memory_add() has seen to. */
 	if ((region->guest | region->size | region->map.host) & (page - 1))
@@ -143,18 +152,28 @@ static enum status map(struct door *door, const struct region *region, struct fa
 			      "IOMMU can map, %#llx to %#llx",
 			      (unsigned long long)region->size, (unsigned long long)region->guest,
 			      (unsigned long long)vdpa->first, (unsigned long long)vdpa->last);
-	status = message(door, VHOST_IOTLB_UPDATE, region->guest, region->size, region->map.host,
-			 why);
-	if (status)
-		return status;
-	vdpa->maps[vdpa->map_count++] = (struct vdpa_map){
+	made = &vdpa->maps[vdpa->map_count];
+	*made = (struct vdpa_map){
 		.guest = region->guest,
-		.size = region->size,
 		.device = region->device,
 		.inode = region->inode,
 		.offset = region->offset,
 	};
-	return ST_OK;
+	while (!status && made->size < region->size) {
+		uint64_t guest = region->guest + made->size, left = region->size - made->size;
+		uint64_t size = PIECE - guest % PIECE;
+
+		if (size > left)
+			size = left;
+		status = message(door, VHOST_IOTLB_UPDATE, guest, size,
+				 region->map.host + made->size, why);
+		if (!status)
+			made->size += size;
+	}
+	/* After a failure the connection ends, and what has been mapped is unmapped. */
+	if (made->size)
+		vdpa->map_count++;
+	return status;
 }
 
 enum status vdpa_set_memory(struct door *door, struct failure *why)
