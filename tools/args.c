@@ -67,10 +67,11 @@ enum status args_user(const char *option, const char *word, uid_t *uid, gid_t *g
 	return ST_OK;
 }
 
-enum status args_options(const char *verb, int argc, char **argv, const struct option *options,
-			 enum status (*take)(void *wish, int option, const char *argument,
-					     struct failure *why),
-			 void *wish, struct failure *why)
+enum status args_first_options(const char *verb, int argc, char **argv,
+			       const struct option *options,
+			       enum status (*take)(void *wish, int option, const char *argument,
+						   struct failure *why),
+			       void *wish, int *first, struct failure *why)
 {
 	enum status status = ST_OK;
 	int option;
@@ -87,8 +88,21 @@ enum status args_options(const char *verb, int argc, char **argv, const struct o
 		else
 			status = take(wish, option, optarg, why);
 	}
-	if (!status && optind < argc)
-		status = failed(why, ST_USAGE, "%s: '%s' is too much", verb, argv[optind]);
+	*first = optind;
+	return status;
+}
+
+enum status args_options(const char *verb, int argc, char **argv, const struct option *options,
+			 enum status (*take)(void *wish, int option, const char *argument,
+					     struct failure *why),
+			 void *wish, struct failure *why)
+{
+	int first;
+	enum status status =
+		args_first_options(verb, argc, argv, options, take, wish, &first, why);
+
+	if (!status && first < argc)
+		status = failed(why, ST_USAGE, "%s: '%s' is too much", verb, argv[first]);
 	return status;
 }
 

@@ -64,6 +64,25 @@ enum status args_options(const char *verb, int argc, char **argv, const struct o
 			 void *wish, struct failure *why);
 
 /**
+ * args_first_options() - as args_options(), but words may come behind them
+ * @verb: object and verb, for what is said
+ * @argc: words of the command line; argv[0] is what the options are behind
+ * @argv: the words
+ * @options: as getopt_long() wants them
+ * @take: takes one by its letter and argument; returns ST_OK, or what is wrong with it
+ * @wish: for @take
+ * @first: receives the index of the first word that is no option's; @argc if there is none
+ * @why: filled in on failure
+ *
+ * Return: ST_OK, ST_USAGE, or what @take returned.
+ */
+enum status args_first_options(const char *verb, int argc, char **argv,
+			       const struct option *options,
+			       enum status (*take)(void *wish, int option, const char *argument,
+						   struct failure *why),
+			       void *wish, int *first, struct failure *why);
+
+/**
  * args_output() - take -j and -p of a verb that prints and has no other arguments
  * @verb: object and verb, for what is said
  * @argc: words of the command line; argv[0] is the verb

@@ -17,8 +17,8 @@ static const struct verb verbs[] = {
 	  "      [--socket-user USER[:GROUP]] [--socket-mode MODE] [--user USER[:GROUP]]",
 	  "be a vhost-user device for any VMM, with a virtio function", pci_serve },
 	{ "vfs",
-	  "DEV N [mac ADDRESS] [vlan ID [qos N]] [spoofcheck on|off] [trust on|off]\n"
-	  "      [vf I ATTRIBUTE...]...",
+	  "DEV N [--wait SECONDS] [mac ADDRESS] [vlan ID [qos N]] [spoofcheck on|off]\n"
+	  "      [trust on|off] [vf I ATTRIBUTE...]...",
 	  "have N SR-IOV functions, with attributes for all, or for one", pci_vfs },
 	{ "check", "[-j] [-p]", "what the host has and lacks for passing devices through",
 	  pci_check },

@@ -32,6 +32,16 @@ enum status pci_take_number(const char *what, const char *text, unsigned int mos
 			    unsigned int *number, struct failure *why);
 
 /**
+ * pci_take_wait() - take the argument of --wait
+ * @text: what somebody typed
+ * @seconds: receives it; for pci_begin()
+ * @why: filled in on failure
+ *
+ * Return: ST_OK or ST_NUMBER.
+ */
+enum status pci_take_wait(const char *text, unsigned int *seconds, struct failure *why);
+
+/**
  * pci_begin() - begin to change devices, alone: pci_lock()
  * @sysfs: where
  * @seconds: to wait for another process of this command, which is said on stderr

@@ -17,9 +17,6 @@
 #include "out.h"
 #include "pci.h"
 
-/* Longer nobody waits on purpose. */
-#define WAIT_MAX_S 86400
-
 /* What the command line asks for. */
 struct bind_wish {
 	struct pci_wish device;
@@ -56,7 +53,7 @@ static enum status take_option(void *self, int option, const char *argument, str
 		return args_user("--owner", argument, &wish->device.owner, &wish->device.group,
 				 why);
 	case 'w':
-		return pci_take_number("--wait", argument, WAIT_MAX_S, &wish->wait, why);
+		return pci_take_wait(argument, &wish->wait, why);
 	case 's':
 		wish->persist = true;
 		return ST_OK;
@@ -104,6 +101,14 @@ enum status pci_take_number(const char *what, const char *text, unsigned int mos
 	if (!status && *number > most)
 		status = failed(why, ST_NUMBER, "%s: %s is more than %u", what, text, most);
 	return status;
+}
+
+/* Longer nobody waits on purpose. */
+#define WAIT_MAX_S 86400
+
+enum status pci_take_wait(const char *text, unsigned int *seconds, struct failure *why)
+{
+	return pci_take_number("--wait", text, WAIT_MAX_S, seconds, why);
 }
 
 static void say_waiting(void)

@@ -21,11 +21,13 @@
 /**
  * struct vfs_wish - what the command line asks for
  * @number: of functions
+ * @wait: for others to be done, seconds
  * @wishes: one a function, owned; @number of them
  * @set: there is an attribute at all
  */
 struct vfs_wish {
 	unsigned int number;
+	unsigned int wait;
 	struct pci_vf_wish *wishes;
 	bool set;
 };
@@ -97,13 +99,27 @@ static enum status take_attributes(struct vfs_wish *wish, int argc, char **argv,
 	return status;
 }
 
+/* There is one. */
+static enum status take_option(void *self, int option, const char *argument, struct failure *why)
+{
+	struct vfs_wish *wish = self;
+
+	(void)option;
+	return pci_take_wait(argument, &wish->wait, why);
+}
+
 static enum status parse(int argc, char **argv, struct vfs_wish *wish, struct failure *why)
 {
+	static const struct option options[] = { { "wait", required_argument, NULL, 'w' }, { 0 } };
 	enum status status;
+	int first;
 
 	if (argc < 3)
 		return failed(why, ST_USAGE, "pci vfs: the number of functions is missing");
 	status = pci_take_number("pci vfs", argv[2], PCI_VFS_MAX, &wish->number, why);
+	if (!status)
+		status = args_first_options("pci vfs", argc - 2, argv + 2, options, take_option,
+					    wish, &first, why);
 	if (status)
 		return status;
 	wish->wishes = calloc(wish->number + 1, sizeof(*wish->wishes));
@@ -113,7 +129,7 @@ static enum status parse(int argc, char **argv, struct vfs_wish *wish, struct fa
 		wish->wishes[k] = (struct pci_vf_wish){
 			.index = k, .vlan = -1, .spoofcheck = -1, .trust = -1
 		};
-	return take_attributes(wish, argc - 3, argv + 3, why);
+	return take_attributes(wish, argc - 2 - first, argv + 2 + first, why);
 }
 
 static void report(const char *address, const struct pci_devices *vfs,
@@ -140,7 +156,7 @@ int pci_vfs(const struct context *context, int argc, char **argv)
 	char address[PCI_ADDRESS_MAX] = "";
 	struct pci_devices vfs = { 0 };
 	struct sysfs sysfs = { -1 };
-	struct vfs_wish wish = { 0 };
+	struct vfs_wish wish = { .wait = PCI_LOCK_S };
 	struct failure why;
 	enum status status;
 	int lock = -1;
@@ -151,7 +167,7 @@ int pci_vfs(const struct context *context, int argc, char **argv)
 	if (!status)
 		status = sysfs_open("/", &sysfs, &why);
 	if (!status)
-		status = pci_begin(&sysfs, PCI_LOCK_S, &lock, &why);
+		status = pci_begin(&sysfs, wish.wait, &lock, &why);
 	if (!status)
 		status = pci_vfs_change(&sysfs, address, wish.number, wish.wishes,
 					wish.set ? wish.number : 0, &vfs, &why);
