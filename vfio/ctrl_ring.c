@@ -10,8 +10,10 @@
  * order of the ring, which is what VIRTIO_F_IN_ORDER asks for, and in a packed
  * ring a command is used where it begins.
  *
- * What the function writes is compared with the only thing that it may be. The
- * ring's state is not kept where the function could change it.
+ * What the function writes is compared with the only thing that it may be, but for
+ * the length of what it wrote: that may be an underestimate (VIRTIO 1.2, 2.7.8.2),
+ * and some write 0 or all of the chain. What counts is the acknowledgment, which
+ * is none before. The ring's state is not kept where the function could change it.
  *
  * Barriers: what is written before svfio_ctrl_ring_add() says that it is there
  * pairs with the function's reading of that; svfio_ctrl_ring_get() reads the rest
@@ -21,13 +23,6 @@
 
 /* An acknowledgment that is none. */
 #define NO_ACK 0xff
-
-/* What the function says of a command that it has used. */
-struct used {
-	u32 id;
-	u32 len;
-	bool has_len;
-};
 
 /* One segment of a command. */
 struct part {
@@ -83,7 +78,7 @@ static void split_add(struct svfio_ctrl_ring *ring, const struct part *part)
 }
 
 /* VIRTIO 1.2, 2.7.14. */
-static bool split_get(struct svfio_ctrl_ring *ring, struct used *used)
+static bool split_get(const struct svfio_ctrl_ring *ring, u32 *id)
 {
 	const struct svfio_ctrl_page *page = ring->page;
 	const u16 pos = ring->used % ring->num;
@@ -92,12 +87,10 @@ static bool split_get(struct svfio_ctrl_ring *ring, struct used *used)
 	if (idx == ring->used)
 		return false;
 	dma_rmb();
-	used->id = le32_to_cpu(READ_ONCE(page->used.ring[pos].id));
-	used->len = le32_to_cpu(READ_ONCE(page->used.ring[pos].len));
-	used->has_len = true;
+	*id = le32_to_cpu(READ_ONCE(page->used.ring[pos].id));
 	/* There was one command: with any other index it is as an id that is none. */
 	if (idx != (u16)(ring->used + 1))
-		used->id = U32_MAX;
+		*id = U32_MAX;
 	return true;
 }
 
@@ -124,7 +117,7 @@ static void packed_add(struct svfio_ctrl_ring *ring, const struct part *part)
 	}
 }
 
-static bool packed_get(const struct svfio_ctrl_ring *ring, struct used *used)
+static bool packed_get(const struct svfio_ctrl_ring *ring, u32 *id)
 {
 	const struct vring_packed_desc *desc = &ring->page->packed[ring->next];
 	const u16 flags = le16_to_cpu(READ_ONCE(desc->flags));
@@ -133,10 +126,7 @@ static bool packed_get(const struct svfio_ctrl_ring *ring, struct used *used)
 	    !(flags & 1U << VRING_PACKED_DESC_F_USED) == ring->wrap)
 		return false;
 	dma_rmb();
-	used->id = le16_to_cpu(READ_ONCE(desc->id));
-	used->len = le32_to_cpu(READ_ONCE(desc->len));
-	/* Without the flag the length means nothing: VIRTIO 1.2, 2.8.3. */
-	used->has_len = flags & VRING_DESC_F_WRITE;
+	*id = le16_to_cpu(READ_ONCE(desc->id));
 	return true;
 }
 
@@ -177,16 +167,13 @@ void svfio_ctrl_ring_add(struct svfio_ctrl_ring *ring, u8 class, u8 cmd,
  */
 enum svfio_ctrl_answer svfio_ctrl_ring_get(struct svfio_ctrl_ring *ring)
 {
-	struct used used;
+	u32 id;
 	u8 ack;
 
-	if (ring->is_packed ? !packed_get(ring, &used) :
-			      !split_get(ring, &used))
+	if (ring->is_packed ? !packed_get(ring, &id) : !split_get(ring, &id))
 		return SVFIO_CTRL_NONE;
 	ack = READ_ONCE(ring->page->ack);
-	if (used.id != ring->next ||
-	    (used.has_len && used.len != sizeof(ring->page->ack)) ||
-	    (ack != VIRTIO_NET_OK && ack != VIRTIO_NET_ERR))
+	if (id != ring->next || (ack != VIRTIO_NET_OK && ack != VIRTIO_NET_ERR))
 		return SVFIO_CTRL_NONSENSE;
 	ring->used++;
 	ring->next += SVFIO_CTRL_DESCS;

@@ -186,7 +186,7 @@ static void one_after_the_other(long packed)
 	}
 }
 
-/* Whatever an answer says that it cannot say. */
+/* Whatever an answer says that it cannot say, and what it may. */
 static void nonsense(long packed)
 {
 	static const struct {
@@ -200,10 +200,13 @@ static void nonsense(long packed)
 		{ 0, 1, VRING_DESC_F_WRITE, 0, 0, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
 		{ 0xffff, 1, 0, 0, 0, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
 		{ 0x10006, 1, 0, 0, 0, SVFIO_CTRL_OK, SVFIO_CTRL_NONSENSE }, /* has 16 bits there */
-		{ 6, 0, VRING_DESC_F_WRITE, 0, 0, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
-		{ 6, 2, VRING_DESC_F_WRITE, 0, 0, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
-		{ 6, ~0u, VRING_DESC_F_WRITE, 0, 0, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
-		{ 6, 77, 0, 0, 0, SVFIO_CTRL_OK, SVFIO_CTRL_NONSENSE }, /* means nothing there */
+		/* Lengths say nothing, neither with an acknowledgment nor without. */
+		{ 6, 0, VRING_DESC_F_WRITE, 0, 0, SVFIO_CTRL_OK, SVFIO_CTRL_OK },
+		{ 6, 0, VRING_DESC_F_WRITE, 0, 1, SVFIO_CTRL_REFUSED, SVFIO_CTRL_REFUSED },
+		{ 6, 9, VRING_DESC_F_WRITE, 0, 0, SVFIO_CTRL_OK, SVFIO_CTRL_OK },
+		{ 6, ~0u, VRING_DESC_F_WRITE, 0, 0, SVFIO_CTRL_OK, SVFIO_CTRL_OK },
+		{ 6, 77, 0, 0, 0, SVFIO_CTRL_OK, SVFIO_CTRL_OK },
+		{ 6, 0, VRING_DESC_F_WRITE, 0, 0xff, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
 		{ 6, 1, VRING_DESC_F_WRITE, 0, 2, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
 		{ 6, 1, VRING_DESC_F_WRITE, 0, 0xff, SVFIO_CTRL_NONSENSE, SVFIO_CTRL_NONSENSE },
 		{ 6, 1, VRING_DESC_F_WRITE, 1, 0, SVFIO_CTRL_OK, SVFIO_CTRL_NONSENSE },
