@@ -78,9 +78,11 @@ static struct svfio_vq *find(struct svfio *dev)
  * svfio_ctrl_take() - have the control queue if the owner does not
  * @dev: the device, with interrupts, before svfio_queues_start(), which starts it
  *
+ * What the owner said of a queue that it has not described is forgotten by that.
+ *
  * Context: svfio.lock held. To be undone by svfio_ctrl_release().
  * Return: 0, also when there is nothing to take; -ENOMEM, or what the IOMMU's
- * driver returns.
+ * driver returns: nothing was done then.
  */
 int svfio_ctrl_take(struct svfio *dev)
 {
@@ -134,8 +136,8 @@ int svfio_ctrl_take(struct svfio *dev)
 
 /**
  * svfio_ctrl_release() - undo svfio_ctrl_take()
- * @dev: the device, which was not told of the queue, or was reset; or which is
- *	about to lose its domain
+ * @dev: the device, which was reset, or is about to lose its domain; then
+ *	svfio_queue_forget() has the rest of the queue
  *
  * Context: svfio.lock held. When this returns the function does not reach the
  * page any more, which is then freed.
@@ -149,10 +151,7 @@ void svfio_ctrl_release(struct svfio *dev)
 	iommu_unmap(dev->dma.domain, dev->dma.kept, PAGE_SIZE);
 	free_page((unsigned long)ctrl->ring.page);
 	ctrl->ring.page = NULL;
-	ctrl->vq->num = ctrl->vq->max;
-	ctrl->vq->has_addr = false;
 	ctrl->vq->has_run = false;
-	ctrl->vq->ready = false;
 	ctrl->vq = NULL;
 }
 

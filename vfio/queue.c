@@ -208,15 +208,15 @@ static bool queue_starts(const struct svfio_vq *vq)
 }
 
 /**
- * svfio_queues_start() - set up and enable all queues that are ready
- * @dev: the device, with interrupts, before DRIVER_OK
+ * svfio_queues_check() - whether all queues that are ready can be enabled
+ * @dev: the device, before DRIVER_OK
  *
  * One that was not described, or that the features left out, is passed over.
  *
  * Context: svfio.lock held.
- * Return: 0, or -EINVAL for a size that is none: none is enabled then.
+ * Return: 0, or -EINVAL for a size that is none.
  */
-int svfio_queues_start(struct svfio *dev)
+int svfio_queues_check(struct svfio *dev)
 {
 	int err;
 	u32 i;
@@ -228,10 +228,22 @@ int svfio_queues_start(struct svfio *dev)
 		if (err)
 			return err;
 	}
+	return 0;
+}
+
+/**
+ * svfio_queues_start() - set up and enable all queues that are ready
+ * @dev: the device, with interrupts, before DRIVER_OK, after svfio_queues_check()
+ *
+ * Context: svfio.lock held.
+ */
+void svfio_queues_start(struct svfio *dev)
+{
+	u32 i;
+
 	for (i = 0; i < dev->nr_vqs; i++)
 		if (queue_starts(&dev->vqs[i]))
 			queue_start(dev, &dev->vqs[i]);
-	return 0;
 }
 
 /**

@@ -208,17 +208,19 @@ static int set_status(struct svfio *dev, struct svfio_vq *vq,
 	if (!(dev->status & VIRTIO_CONFIG_S_FEATURES_OK) ||
 	    status & VIRTIO_CONFIG_S_FAILED)
 		return -EINVAL;
+	/* What the owner said of its queues is not lost by an error. */
+	err = svfio_queues_check(dev);
+	if (err)
+		return err;
 	err = svfio_irqs_alloc(dev);
 	if (err)
 		return err;
 	err = svfio_ctrl_take(dev);
-	if (!err)
-		err = svfio_queues_start(dev);
 	if (err) {
-		svfio_ctrl_release(dev);
 		svfio_irqs_free(dev);
 		return err;
 	}
+	svfio_queues_start(dev);
 	err = write_status(dev, status);
 	if (err)
 		return err;

@@ -431,6 +431,54 @@ static void fdinfo(long arg)
 	fdinfo_is(u->fd, "shunt-pinned", "0 kB");
 }
 
+/*
+ * DRIVER_OK is refused for what was said of another queue; what was said of the control queue, which
+ * is only described after that, still holds.
+ */
+static void said_before_an_error(long arg)
+{
+	const uint64_t packed = BIT(VIRTIO_F_RING_PACKED);
+	uint16_t pairs = 2;
+	struct vf_unit *u;
+	uint64_t off;
+	unsigned int i;
+
+	(void)arg;
+	vf_need(VIRTIO_ID_NET);
+	u = vf_new(&(struct vf_opts){ .queues = 2, .stopped = true });
+	off = u->mem->iova_off;
+	if (~vg_features(u->fd) & packed)
+		kt_skip("this function has no packed rings, which may have any size");
+	kt_sys(vf_set_status(u->fd, 0));
+	kt_sys(vf_set_status(u->fd, VF_STATUS1));
+	kt_sys(vg_set_features(u->fd, u->dev->features));
+	for (i = 0; i < u->nring; i++) {
+		vf_ring_setup(u->fd, i, u->ring[i]);
+		kt_sys(vf_enable(u->fd, i, 1));
+	}
+	kt_sys(vg_vring_state(u->fd, VHOST_SET_VRING_NUM, u->ctrl_index, u->ctrl.num));
+	kt_sys(vf_enable(u->fd, u->ctrl_index, 1));
+	kt_sys(vg_set_features(u->fd, u->dev->features | packed));
+	kt_sys(vg_vring_state(u->fd, VHOST_SET_VRING_NUM, 0, 6));
+	kt_sys(vg_set_features(u->fd, u->dev->features));
+	kt_sys(vf_set_status(u->fd, VF_STATUS2));
+	kt_errno(vf_set_status(u->fd, VF_RUNNING), EINVAL);
+	fdinfo_is(u->fd, "shunt-control", "none");
+	fdinfo_is(u->fd, "shunt-vectors", "0");
+	kt_sys(vg_vring_state(u->fd, VHOST_SET_VRING_NUM, 0, u->ring[0]->num));
+	kt_sys(vg_vring_addr(u->fd, u->ctrl_index, 0, u->ctrl.desc_gpa + off,
+			     u->ctrl.avail_gpa + off, u->ctrl.used_gpa + off, 0));
+	kt_sys(vg_vring_file(u->fd, VHOST_SET_VRING_KICK, u->ctrl_index, u->ctrl.kick));
+	kt_sys(vg_vring_file(u->fd, VHOST_SET_VRING_CALL, u->ctrl_index, u->ctrl.call));
+	kt_sys(vf_set_status(u->fd, VF_RUNNING));
+	fdinfo_is(u->fd, "shunt-control", "owner");
+	kt_check(vf_ctrl(u, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &pairs,
+			 sizeof(pairs)) == VIRTIO_NET_OK,
+		 "the owner's command is refused");
+	vf_again(u);
+	vf_alive(u);
+}
+
 static const struct kt_case cases[] = {
 	{ "the function says what it is", says_what_it_is, 0, 0, VG_ON_ONCE },
 	{ "it offers what a modern function behind an IOMMU has", offers, 0, 0, VG_ON_ONCE },
@@ -447,6 +495,7 @@ static const struct kt_case cases[] = {
 	{ "status bits in all combinations", nonsense_of_status, 0, 0, VG_ON_ONCE },
 	{ "one owner at a time", one_owner, 0, 0, VG_ON_ONCE },
 	{ "fdinfo tells", fdinfo },
+	{ "what was said before an error holds", said_before_an_error, 0, 0, VG_ON_SPLIT },
 	{ "requests that there are not", unknown_requests, 0, 0, VG_ON_ONCE },
 };
 
