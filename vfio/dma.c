@@ -158,6 +158,14 @@ static int trim(const struct svfio_dma *dma, u64 *first, u64 *last)
 }
 
 /*
+ * Where a page of ours is at the highest. Some IOMMUs (AMD's) have as many levels
+ * of page tables as the highest address wants, 6 for the end of 64 bits, and walk
+ * them for every address. 4 levels have 48 bits, as Intel's; with fewer there might
+ * be no room for what a guest has there, such as other devices' memory.
+ */
+#define KEPT_END BIT_ULL(48)
+
+/*
  * Find out what can be mapped: the aperture, without what is reserved at its ends,
  * and without the last page that is not, if that is for us.
  */
@@ -172,6 +180,8 @@ static int set_range(struct svfio *dev)
 		first = PAGE_ALIGN(geo->aperture_start);
 		last = ((geo->aperture_end + 1) & PAGE_MASK) - 1;
 	}
+	if (svfio_ctrl_possible(dev))
+		last = min_t(u64, last, KEPT_END - 1);
 	err = trim(dma, &first, &last);
 	if (!err && svfio_ctrl_possible(dev)) {
 		last -= PAGE_SIZE;
