@@ -89,9 +89,9 @@ static void receive(struct vf_unit *u, unsigned int got[2])
 }
 
 /*
- * The host sends flows, no more of them before those that were sent have come, or are lost: how many
- * frames arrive by which pair. What a pair has from before in its wire comes first, and does not
- * count: so where it is to be by @both, until there are some of each.
+ * The host sends flows, no more of them before those that were sent have come, or are lost: how
+ * many frames arrive by which pair. What a pair has from before in its wire comes first, and does
+ * not count: so where it is to be by @both, until there are some of each.
  */
 static void flows(struct vf_unit *u, bool both, unsigned int got[2])
 {

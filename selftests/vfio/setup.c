@@ -432,8 +432,8 @@ static void fdinfo(long arg)
 }
 
 /*
- * DRIVER_OK is refused for what was said of another queue; what was said of the control queue, which
- * is only described after that, still holds.
+ * DRIVER_OK is refused for what was said of another queue; what was said of the control queue,
+ * which is only described after that, still holds.
  */
 static void said_before_an_error(long arg)
 {
