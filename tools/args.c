@@ -98,8 +98,7 @@ enum status args_options(const char *verb, int argc, char **argv, const struct o
 			 void *wish, struct failure *why)
 {
 	int first;
-	enum status status =
-		args_first_options(verb, argc, argv, options, take, wish, &first, why);
+	enum status status = args_first_options(verb, argc, argv, options, take, wish, &first, why);
 
 	if (!status && first < argc)
 		status = failed(why, ST_USAGE, "%s: '%s' is too much", verb, argv[first]);

@@ -106,8 +106,8 @@ enum status serving_refuse_json(const struct context *context, const char *verb,
 				struct failure *why)
 {
 	if (context->json)
-		return failed(why, ST_USAGE,
-			      "%s: has no output of its own: -j means nothing to it", verb);
+		return failed(why, ST_USAGE, "%s: has no output of its own: -j means nothing to it",
+			      verb);
 	return ST_OK;
 }
 
