@@ -230,6 +230,36 @@ static void forgets_what_a_guest_said(long request)
 	front_end(&front);
 }
 
+/* What QEMU 7.2 sends when its VM is stopped and goes on: it does not say again what was said. */
+static void stops_and_goes_on_without_a_cache(long arg)
+{
+	(void)arg;
+	greet_switching(2);
+	front_memory(&front, 0, 1);
+	front_start(&front, 0, 128, 0);
+	front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+	front_number(&front, VU_SET_STATUS, 15);
+	set_cache(true);
+	for (unsigned int i = 0; i < 2; i++) {
+		front_number(&front, VU_SET_STATUS, 0);
+		kt_check(!has_cache(), "stopped: it is kept");
+		front_ring(&front, VU_SET_VRING_ENABLE, 0, 0);
+		front_ring(&front, VU_SET_VRING_ENABLE, 1, 0);
+		stop(0);
+		front_number(&front, VU_SET_FEATURES, front.door.features);
+		front_number(&front, VU_SET_STATUS, 8);
+		front_start(&front, 0, 128, 0);
+		front_ring(&front, VU_SET_VRING_ENABLE, 0, 1);
+		front_ring(&front, VU_SET_VRING_ENABLE, 1, 1);
+		front_number(&front, VU_SET_STATUS, 15);
+		kt_check(front.door.rings[0].running && !has_cache(), "goes on with a cache");
+		/* The guest switches it off and on. */
+		set_cache(false);
+		set_cache(true);
+	}
+	front_end(&front);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct kt_case cases[] = {
@@ -259,6 +289,8 @@ int main(int argc, char **argv)
 		{ .name = "forgets that of a guest that was reset",
 		  .run = forgets_what_a_guest_said,
 		  .arg = VU_RESET_DEVICE },
+		{ .name = "forgets that of one that was stopped and goes on",
+		  .run = stops_and_goes_on_without_a_cache },
 	};
 
 	return kt_main(argc, argv, cases, ARRAY_SIZE(cases));

@@ -400,10 +400,11 @@ def read_only(bench):
     bench.drop()
 
 
-def _flushes(bench, mode, durable):
+def _flushes(bench, mode, durable, counts):
     """
     A guest for whose disk the cache is `mode` writes: that is flushed on the host write by write,
-    or not; and a flush of the guest's is passed on.  Returns how many there were for the writes.
+    or not; and a flush of the guest's is passed on.  How many there were for the writes is added
+    to counts.
     """
     guest = bench.guest()
     said = guest.run('cat /sys/block/vda/queue/write_cache').strip()
@@ -413,11 +414,11 @@ def _flushes(bench, mode, durable):
     count = bench.backing.flushes() - before
     # The file system of the host may have some of its own.
     check(count >= WRITES if durable else count < WRITES // 2,
-          f'{count} flushes for {WRITES} writes, the guest has {mode}')
+          f'{count} flushes for {WRITES} writes, the guest has {mode}; before: {counts}')
     before = bench.backing.flushes()
     guest.run(f'dd if=/dev/zero of={DISK} bs=4k count=1 oflag=direct conv=fsync 2>/dev/null')
     check(bench.backing.flushes() > before, f'no flush for an fsync, the guest has {mode}')
-    return count
+    counts.append(count)
 
 
 def write_cache(bench):
@@ -433,7 +434,7 @@ def write_cache(bench):
             bench.guest().run(f'echo {mode} >/sys/block/vda/cache_type')
 
     def writes(mode, durable):
-        counts.append(_flushes(bench, mode, durable))
+        _flushes(bench, mode, durable, counts)
 
     try:
         writes('write through', True)
@@ -443,6 +444,13 @@ def write_cache(bench):
         writes('write through', True)
         switch('write back')
         _replace(bench.door)
+        writes('write back', True)
+        switch('write through', 'write back')
+        writes('write back', False)
+        # One that is stopped answers to no bench.guest().
+        guest = bench.guest()
+        guest.qmp.run('stop')
+        guest.qmp.run('cont')
         writes('write back', True)
         switch('write through', 'write back')
         writes('write back', False)

@@ -209,13 +209,17 @@ class DiskBench:
         self._guest.run(f'while [ ! -b {DISK} ]; do sleep 0.1; done', 60)
 
     def guest(self):
-        """The guest, alive, with a disk that can be written and that it did not boot from."""
+        """
+        The guest, alive, with a disk that can be written and that it did not boot from.  One whose
+        door has options of its own is not replaced: another door would not have them.
+        """
         if self._guest and not self._read_only and not self._firmware:
             try:
                 self._guest.line.hello(90)
                 return self._guest
             except LineError:
-                pass
+                if self._options:
+                    raise
         return self.boot()
 
     def drop(self):
