@@ -93,9 +93,7 @@ def _parts(figures):
         kind = ' class="ours"' if numbers.ours(peer) else ""
         rows.append(f"<tr{kind}><td>{html.escape(work)}, {html.escape(table.peer(peer))}</td>"
                     f"{cells}</tr>")
-    return ("<h3>Where they go</h3><p class=small>Shares by sampling, times the figures above: "
-            "rough. What runs with interrupts off (most of a wake-up, and null_blk's copying of "
-            "data) is seen where they are on again: interrupts-off.</p>"
+    return (f"<h3>Where they go</h3><p class=small>{figures.spec.parts}</p>"
             "<table>" + "".join(rows) + "</table>" + _functions(figures))
 
 
@@ -146,9 +144,9 @@ _INTRO = """
 <p>Shunt beside what a host's owner would use instead: the same work, in the same boot of the same
 kernel. Two ways of measuring. <b>Cost</b> is instructions that the host executes, counted in an
 emulated machine whose virtual time is instructions: exact, and the same on any machine to about
-one in a thousand. There is no guest: the measuring program has the rings, so that all that is
-counted is the host's. <b>Wall time</b> is of real guests, in turns, and says something only as a
-ratio within one round. Figures of different boots are never compared.</p>"""
+one in a thousand. There is no guest, but where it says so: the measuring program has the rings, so
+that all that is counted is the host's. <b>Wall time</b> is of real guests, in turns, and says
+something only as a ratio within one round. Figures of different boots are never compared.</p>"""
 
 _EMULATED = """<p><b>Limits.</b> The processor was emulated. An instruction costs there what it does
 not on real hardware: neither caches nor their misses are seen, an exit of a guest costs less or

@@ -10,7 +10,9 @@ import collections
 #   icount   in the lab with virtual time; else with guests, in the lab or on this machine
 #   seconds  what it takes where the lab is emulated: quick, full (None: not part of quick)
 #   lab      further options of the lab's
-Run = collections.namedtuple("Run", "name about command icount seconds lab", defaults=((),))
+#   brings   with icount: patterns of files that the root in memory needs beside what all have
+Run = collections.namedtuple("Run", "name about command icount seconds lab brings",
+                             defaults=((), ()))
 
 _COST, _WALL = "selftests/bench/cost", "selftests/bench/wall"
 
@@ -24,11 +26,18 @@ for _number in (8, 9):
                    "iommu_platform=on,disable-legacy=on,page-per-vq=on,ioeventfd=off,tx=timer,"
                    "x-txtimer=20000"]
 
+# What starts a guest: firmware, the ROM that starts a kernel that is an ELF file, and the images.
+_GUEST = ("/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/kvmvapic.bin",
+          "/usr/share/qemu/pvh.bin", "build/guest/words", "build/guest/*/kernel",
+          "build/guest/*/initrd.cpio")
+
 RUNS = (
     Run("cost.net", "instructions of a packet", (_COST, "net"), True, (70, 110)),
     Run("cost.vfio", "instructions of a packet of virtio hardware", (_COST, "vfio"), True, (80, 80),
         tuple(_FUNCTIONS)),
     Run("cost.disk", "instructions of a request", (_COST, "disk"), True, (90, 180)),
+    Run("cost.guest", "instructions of a guest's request, in all", ("selftests/bench/guestcost",),
+        True, (None, 90), brings=_GUEST),
     Run("wall.net", "a guest's packets", (_WALL, "net"), False, (220, 600)),
     Run("wall.net2", "the same with two queues", (_WALL, "net2"), False, (None, 300)),
     Run("wall.disk", "a guest's disk", (_WALL, "disk"), False, (300, 900)),
@@ -85,7 +94,11 @@ REFERENCES = {
 #   title, text for people
 #   references  of REFERENCES, the first is the plot's
 #   targets     by reference: (kind of work, largest ratio of the cheapest of ours) …
-Table = collections.namedtuple("Table", "prefix kind title text references targets")
+#   parts       what the table of parts is, for people
+Table = collections.namedtuple("Table", "prefix kind title text references targets parts",
+                               defaults=("""Shares by sampling, times the figures above: rough. What
+runs with interrupts off (most of a wake-up, and null_blk's copying of data) is seen where they are
+on again: interrupts-off.""",))
 
 _NET_COST = """Instructions that the host executes for each packet between a guest's ring and a
 TAP, less is better. <i>tx</i> is from the guest, <i>rx</i> to the guest; then the bytes of a frame,
@@ -100,6 +113,13 @@ _DISK_COST = """Instructions that the host executes for each request of 4 KiB, b
 ring and the disk, the disk included, less is better. The disk is null_blk, in memory, which ends
 requests as they are submitted. x1 and x32 is how many requests there are when the back end
 begins; one alone includes waking it. Iothreads do not poll: that would cost more."""
+_GUEST_COST = """Instructions of everything for each read of 4 KiB that a KVM guest makes, one at a
+time, less is better: the guest's own, KVM's, the VMM's, those of whoever serves the disk, and the
+disk's, which is as above. What an exit costs the processor is no instruction, and not in it."""
+_GUEST_PARTS = """By tracepoints, what they take themselves taken off: of guest, inside the guest;
+userspace, of the VMM and the daemon; its-exits, the rest of what the thread of the guest's
+processor does in the kernel, KVM's work and interrupts of the host included; kernel-for-VMM, the
+kernel for all other threads of the VMM and of the daemon; worker, shunt's."""
 
 TABLES = (
     Table("net.cost.", "cost", "A packet", _NET_COST, ("stock", "qemu"),
@@ -113,6 +133,8 @@ TABLES = (
     Table("disk.cost.nodata.", "cost", "A request of a disk that moves no data",
           """The same of a null_blk that keeps nothing: what is left is who asks. The bare device
           is cheap here, and whatever comes between shows.""", ("QEMU", "bare"), {}),
+    Table("guest.cost.", "cost", "A guest's request, in all", _GUEST_COST, ("QEMU",), {},
+          _GUEST_PARTS),
     Table("net.wall.", "wall", "A guest's network",
           """One guest with a card for each peer: the same work over each in turns, several
           rounds. tcp: a stream to or from the guest. pps: packets of the kernel's own generator,

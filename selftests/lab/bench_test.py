@@ -152,6 +152,8 @@ def report_of_what_was_recorded(directory):
         assert f"<h2>{html.escape(found.spec.title)}</h2>" in text, found.spec.title
         for peer in found.peers():
             assert html.escape(table.peer(peer)) in text, peer
+        if any(kind == "part" for parts in found.parts.values() for kind, _ in parts):
+            assert found.spec.parts in text, found.spec.title
     for outside in ('src="http', "<script", '<link', 'src="plots'):
         assert outside not in text, outside
     content = json.loads((pathlib.Path(directory) / "report.json").read_text())
