@@ -8,6 +8,7 @@ import statistics
 from benchlib import table
 
 TOLERANCE = 0.02        # of --check
+LEAST = 0.005           # of the peer's cost; to be worse by less than that is to be as good
 
 # min, median and max of something over the rounds of one boot.
 Spread = collections.namedtuple("Spread", "min median max")
@@ -128,8 +129,9 @@ def targets(everything):
 
 def check(stored, now, tolerance=TOLERANCE):
     """
-    Complaints about ratios that got worse than stored ones by more than the tolerance; and how
-    many were compared. Of what was measured now, all that is stored must be there.
+    Complaints about ratios that got worse than stored ones by more than the tolerance, and by more
+    than LEAST; and how many were compared. Of what was measured now, all that is stored must be
+    there.
     """
     complaints, compared = [], 0
     for name, ratios in stored.items():
@@ -141,7 +143,7 @@ def check(stored, now, tolerance=TOLERANCE):
                 complaints.append(f"{name}: {key} was {old:.3f} and was not measured")
                 continue
             compared += 1
-            if new > old * (1 + tolerance):
+            if new > old + max(old * tolerance, LEAST):
                 complaints.append(f"{name}: {key} was {old:.3f} and is {new:.3f}")
     return complaints, compared
 

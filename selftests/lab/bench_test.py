@@ -121,6 +121,10 @@ def worse_ratios_are_told(_):
     complaints, compared = figures.check(stored, {"b": {"x to y": 1.0}})
     assert len(complaints) == 1 and compared == 1 and "z to y" in complaints[0], complaints
     assert figures.check(stored, {"a": {"x to y": 0.53}}, 0.1) == ([], 1)
+    # Of what is next to nothing a few instructions are many percent.
+    stored = {"a": {"x to y": 0.013}}
+    assert figures.check(stored, {"a": {"x to y": 0.015}}) == ([], 1)
+    assert len(figures.check(stored, {"a": {"x to y": 0.019}})[0]) == 1
 
 
 def check_of_what_was_recorded(directory):
