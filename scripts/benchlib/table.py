@@ -37,7 +37,7 @@ RUNS = (
         tuple(_FUNCTIONS)),
     Run("cost.disk", "instructions of a request", (_COST, "disk"), True, (90, 180)),
     Run("cost.guest", "instructions of a guest's request, in all", ("selftests/bench/guestcost",),
-        True, (None, 90), brings=_GUEST),
+        True, (None, 150), brings=_GUEST),
     Run("wall.net", "a guest's packets", (_WALL, "net"), False, (220, 600)),
     Run("wall.net2", "the same with two queues", (_WALL, "net2"), False, (None, 300)),
     Run("wall.disk", "a guest's disk", (_WALL, "disk"), False, (300, 900)),
@@ -116,6 +116,8 @@ begins; one alone includes waking it. Iothreads do not poll: that would cost mor
 _GUEST_COST = """Instructions of everything for each read of 4 KiB that a KVM guest makes, one at a
 time, less is better: the guest's own, KVM's, the VMM's, those of whoever serves the disk, and the
 disk's, which is as above. What an exit costs the processor is no instruction, and not in it."""
+_GUEST_NET_COST = """The same for each ping of the guest's, 56 bytes, and the answer of the host to
+it, one at a time: two packets, and what the network stack of both does with them."""
 _GUEST_PARTS = """By tracepoints, what they take themselves taken off: of guest, inside the guest;
 userspace, of the VMM and the daemon; its-exits, the rest of what the thread of the guest's
 processor does in the kernel, KVM's work and interrupts of the host included; kernel-for-VMM, the
@@ -135,6 +137,8 @@ TABLES = (
           is cheap here, and whatever comes between shows.""", ("QEMU", "bare"), {}),
     Table("guest.cost.", "cost", "A guest's request, in all", _GUEST_COST, ("QEMU",), {},
           _GUEST_PARTS),
+    Table("guest.net.cost.", "cost", "A guest's echo, in all", _GUEST_NET_COST, ("stock", "qemu"),
+          {}, _GUEST_PARTS),
     Table("net.wall.", "wall", "A guest's network",
           """One guest with a card for each peer: the same work over each in turns, several
           rounds. tcp: a stream to or from the guest. pps: packets of the kernel's own generator,
