@@ -121,7 +121,7 @@ it, one at a time: two packets, and what the network stack of both does with the
 _GUEST_PARTS = """By tracepoints, what they take themselves taken off: of guest, inside the guest;
 userspace, of the VMM and the daemon; its-exits, the rest of what the thread of the guest's
 processor does in the kernel, KVM's work and interrupts of the host included; kernel-for-VMM, the
-kernel for all other threads of the VMM and of the daemon; worker, shunt's."""
+kernel for all other threads of the VMM and of the daemon; worker, threads of shunt or vhost."""
 
 TABLES = (
     Table("net.cost.", "cost", "A packet", _NET_COST, ("stock", "qemu"),
